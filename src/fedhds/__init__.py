@@ -1,0 +1,26 @@
+"""Federated, data-efficient instruction tuning of LLMs.
+
+Clients and server choose a small representative coreset together, without sharing raw
+data, and tune an adapter on that alone.
+
+>>> import fedhds
+>>> result = fedhds.run({"federation": {"rounds": 3}}, out="runs/mine")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedhds.experiment import Result, evaluate_run, run, select
+
+__all__ = ["Result", "evaluate_run", "run", "select"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the stages on first use: torch takes seconds, ``fedhds --help`` must not."""
+    if name not in __all__:
+        raise AttributeError(f"module 'fedhds' has no attribute '{name}'")
+    from fedhds import experiment
+
+    return getattr(experiment, name)

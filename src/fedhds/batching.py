@@ -1,0 +1,51 @@
+"""Batches of token sequences: grouped by length, padded on either side, masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded sequences; ``mask`` is 1 on real tokens (both int64, shape (batch, longest))."""
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+
+
+def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Group positions of similar length, longest first, so that little is padded.
+
+    Longest first shows at once whether the largest batch fits into memory. Ties keep
+    their order, so the result depends on the lengths alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def pad(
+    sequences: Sequence[Sequence[int]], filler: int, device: torch.device, left: bool = False
+) -> Batch:
+    """Pad ``sequences`` with the token ``filler`` to a rectangle on ``device``.
+
+    On the right (the default) padding cannot reach a real token, for a causal model never
+    looks ahead and numbers its positions from the left. Generation needs it on the left.
+
+    Raises
+    ------
+    ValueError
+        If a sequence is empty: it would have no last token.
+    """
+    if not all(len(sequence) for sequence in sequences):
+        raise ValueError("a sequence without tokens cannot be given to a model")
+    longest = max(len(sequence) for sequence in sequences)
+    tokens, mask = [], []
+    for sequence in sequences:
+        padding = longest - len(sequence)
+        before, after = (padding, 0) if left else (0, padding)
+        tokens.append([filler] * before + list(sequence) + [filler] * after)
+        mask.append([0] * before + [1] * len(sequence) + [0] * after)
+    return Batch(torch.tensor(tokens, device=device), torch.tensor(mask, device=device))

@@ -1,0 +1,390 @@
+"""The experiment's configuration: YAML in, dotted overrides, one clear sentence per mistake.
+
+The only place that knows YAML. Every stage takes plain parameters; this module checks
+them and hands them on. Paths are relative to the current folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fedhds import registry
+from fedhds.tuning.options import TuningOptions
+from fedhds.types import Aggregation, Partition, SelectionMethod, UserError
+
+T = TypeVar("T")
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, strictly typed, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class MethodSection(Section):
+    """A part that names a method; further keys are that method's options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beyond the section's own."""
+        return dict(self.model_extra or {})
+
+
+class ModelConfig(Section):
+    """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
+
+    ``dtype`` auto is bfloat16 on CUDA and float32 elsewhere; ``threads`` null is all cores.
+    """
+
+    name: str = "embedded"
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    trust_remote_code: bool = False
+
+
+class AdapterConfig(Section):
+    """What is trained; the defaults are the paper's (null targets: all linear layers)."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(8, ge=1)
+    alpha: int = Field(16, ge=1)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    target_modules: list[str] | None = None
+
+
+class DataConfig(Section):
+    """Where the instruction data comes from and how it is put to the model.
+
+    Without ``train`` it is the embedded toy federation. ``max_length`` null is 1024
+    tokens, or as many as the model has positions for. ``per_client`` caps a client's
+    samples; ``duplicates`` and ``corrupted`` are shares of noise to add for experiments.
+    """
+
+    train: str | None = None
+    eval: str | None = None
+    preset: Literal["toy", "p3"] | None = None
+    columns: dict[Literal["instruction", "input", "output", "task"], str] = {}
+    prompt: Literal["alpaca", "plain", "chat"] = "alpaca"
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    per_client: Annotated[int, Field(ge=1)] | None = None
+    duplicates: float = Field(0.0, ge=0, le=1)
+    corrupted: float = Field(0.0, ge=0, le=1)
+    toy_samples: int = Field(40, ge=1)
+
+
+class PartitionConfig(MethodSection):
+    """How examples are spread over clients; further keys are the kind's options."""
+
+    kind: str = "task"
+
+
+class SelectionConfig(MethodSection):
+    """Which samples are tuned on; ``samples`` (over a round's clients) or ``share`` budgets."""
+
+    method: str = "fedhds"
+    samples: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class FederationConfig(Section):
+    """The rounds: how many, what share of the clients takes part in each, on which engine."""
+
+    engine: Literal["in-process"] = "in-process"
+    rounds: int = Field(10, ge=1)
+    fraction: float = Field(0.05, gt=0, le=1)
+
+
+class AggregationConfig(MethodSection):
+    """How the clients' adapters become one."""
+
+    method: str = "fedavg"
+
+
+class EvaluationConfig(Section):
+    """Rouge-L and loss before and after, and every ``every`` rounds (0: not between).
+
+    ``per_task`` caps the samples of an unseen task (null: all). ``validation`` is the share
+    each client holds out; each evaluation asks the same ``clients`` clients (null: all).
+    ``patience`` stops after so many evaluations without a better validation loss.
+    """
+
+    every: int = Field(0, ge=0)
+    per_task: Annotated[int, Field(ge=1)] | None = 20
+    max_new_tokens: int = Field(128, ge=1)
+    batch_size: int = Field(16, ge=1)
+    validation: float = Field(0.05, ge=0, le=0.5)
+    clients: Annotated[int, Field(ge=1)] | None = 20
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+def _tuning_options(given: Any) -> TuningOptions:
+    return given if isinstance(given, TuningOptions) else build(TuningOptions, given, "tuning")
+
+
+class Config(Section):
+    """One experiment."""
+
+    model: ModelConfig = ModelConfig()
+    adapter: AdapterConfig = AdapterConfig()
+    data: DataConfig = DataConfig()
+    partition: PartitionConfig = PartitionConfig()
+    selection: SelectionConfig = SelectionConfig()
+    federation: FederationConfig = FederationConfig()
+    tuning: Annotated[TuningOptions, BeforeValidator(_tuning_options)] = TuningOptions()
+    aggregation: AggregationConfig = AggregationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(0, ge=0)
+
+    @property
+    def selection_method(self) -> SelectionMethod:
+        """The selection method with its options."""
+        method: SelectionMethod = _method(
+            "selection", self.selection.method, self.selection.options
+        )
+        return method
+
+    @property
+    def partition_method(self) -> Partition:
+        """The partition with its options."""
+        partition: Partition = _method("partition", self.partition.kind, self.partition.options)
+        return partition
+
+    @property
+    def aggregation_method(self) -> Aggregation:
+        """The aggregation method with its options."""
+        aggregation: Aggregation = _method(
+            "aggregation", self.aggregation.method, self.aggregation.options
+        )
+        return aggregation
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every key with its value, the methods' defaults filled in."""
+        plain = self.model_dump(mode="json")
+        plain["selection"] |= dataclasses.asdict(self.selection_method)  # type: ignore[call-overload]
+        plain["partition"] |= dataclasses.asdict(self.partition_method)  # type: ignore[call-overload]
+        plain["aggregation"] |= dataclasses.asdict(self.aggregation_method)  # type: ignore[call-overload]
+        return plain
+
+    def notices(self) -> list[str]:
+        """Name the keys that are set but that the chosen methods do not use."""
+        unused = []
+        for kind, section in METHOD_SECTIONS.items():
+            part: MethodSection = getattr(self, section)
+            name = _name(part)
+            known = _fields(registry.load(kind, name))
+            unused += [
+                f"{section}.{key} is not an option of '{name}' and is not used"
+                for key in part.options
+                if key not in known
+            ]
+        if self.selection_method.budget == "ignored" and self._budget_key:
+            unused.append(f"{self._budget_key} is not used: '{self.selection.method}' takes all")
+        return unused
+
+    @property
+    def _budget_key(self) -> str | None:
+        keys = [key for key in ("samples", "share") if getattr(self.selection, key) is not None]
+        return f"selection.{keys[0]}" if keys else None
+
+
+METHOD_SECTIONS = {"partition": "partition", "selection": "selection", "aggregation": "aggregation"}
+"""The section that names a method of each kind."""
+
+
+def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration and check it whole.
+
+    Parameters
+    ----------
+    source : path, mapping or None
+        A YAML file, the same as a mapping, or None for the defaults.
+    overrides : iterable of str
+        ``key.key=value``, the value in YAML.
+
+    Raises
+    ------
+    UserError
+        For the first mistake, naming its key.
+    """
+    plain = dict(source) if isinstance(source, Mapping) else read_yaml(source)
+    for override in overrides:
+        _override(plain, override)
+    return parse(plain)
+
+
+def parse(plain: Mapping[str, Any]) -> Config:
+    """Check a configuration given as nested mappings (errors as in `load`)."""
+    try:
+        config = Config.model_validate(plain)
+    except ValidationError as error:
+        raise UserError(_sentence(error, Config, "")) from error
+    _check(config)
+    return config
+
+
+def read_yaml(path: str | Path | None) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping; None gives an empty one."""
+    if path is None:
+        return {}
+    try:
+        plain = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no config file '{path}'") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the config file '{path}': {error}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {_one_line(error)}") from error
+    if plain is not None and not isinstance(plain, dict):
+        raise UserError(f"{path}: a config is a mapping of sections, not a {type(plain).__name__}")
+    return plain or {}
+
+
+def build(cls: type[T], given: Any, section: str) -> T:
+    """Build a frozen dataclass of options from a mapping (errors as in `load`)."""
+    if not isinstance(given, Mapping):
+        raise UserError(f"{section} must be a mapping of its keys, not {given!r}")
+    unknown = [key for key in given if key not in _fields(cls)]
+    if unknown:
+        raise UserError(_unknown(unknown[0], _fields(cls), section))
+    types = get_type_hints(cls)
+    values = {}
+    for key, value in given.items():
+        try:
+            values[key] = TypeAdapter(types[key], config=ConfigDict(strict=True)).validate_python(
+                value
+            )
+        except ValidationError as error:
+            raise UserError(_sentence(error, cls, f"{section}.{key}")) from error
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{section}.{error}") from error
+
+
+def _check(config: Config) -> None:
+    """Check what concerns several keys at once, the options of methods included."""
+    for kind, section in METHOD_SECTIONS.items():
+        part: MethodSection = getattr(config, section)
+        try:
+            cls = registry.load(kind, _name(part))
+        except UserError as error:
+            key = "kind" if section == "partition" else "method"
+            raise UserError(f"{section}.{key}: {error}") from error
+        of_others = {
+            field for name in registry.names(kind) for field in _fields(registry.load(kind, name))
+        }
+        for option in part.options:
+            if option not in of_others:
+                known = [*type(part).model_fields, *_fields(cls)]
+                raise UserError(_unknown(option, known, section))
+    method, selection = config.selection_method, config.selection
+    _ = config.partition_method, config.aggregation_method
+    if selection.samples is not None and selection.share is not None:
+        raise UserError("selection.samples and selection.share are two budgets: give one of them")
+    if method.budget == "required" and config._budget_key is None:
+        raise UserError(
+            f"selection.method '{selection.method}' needs a budget: "
+            "set selection.samples or selection.share"
+        )
+    if config.data.train is not None and config.data.preset == "toy":
+        raise UserError("data.preset 'toy' is generated, so it goes without data.train")
+    if config.data.train is None and (config.data.preset or "toy") != "toy":
+        raise UserError(f"data.preset '{config.data.preset}' needs data.train, a file or a folder")
+    if config.data.train is None and config.data.eval is not None:
+        raise UserError(
+            "data.eval needs data.train: the toy federation brings its own unseen tasks"
+        )
+
+
+def _method(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    cls = registry.load(kind, name)
+    own = {key: value for key, value in options.items() if key in _fields(cls)}
+    return build(cls, own, METHOD_SECTIONS[kind])
+
+
+def _name(part: MethodSection) -> str:
+    return str(getattr(part, "kind" if isinstance(part, PartitionConfig) else "method"))
+
+
+def _fields(cls: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _override(plain: dict[str, Any], override: str) -> None:
+    """Set one ``key.key=value`` in nested mappings."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: write it as key.key=value")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise UserError(
+            f"--set {override}: the value is not valid YAML: {_one_line(error)}"
+        ) from error
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        below = plain.get(parent)
+        plain[parent] = dict(below) if isinstance(below, Mapping) else {}
+        plain = plain[parent]
+    plain[last] = value
+
+
+def _sentence(error: ValidationError, cls: type[Any], section: str) -> str:
+    """Put the first of pydantic's errors into one sentence that names the key."""
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"] if not str(part).startswith("constrained-")]
+    key = ".".join([section, *parts] if section else parts)
+    if first["type"] == "extra_forbidden":
+        model = cls
+        for part in parts[:-1]:
+            model = model.model_fields[part].annotation
+        return _unknown(parts[-1], list(model.model_fields), ".".join(parts[:-1]))
+    message = str(first["msg"])
+    return f"{key}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"
+
+
+def _unknown(key: str, known: list[str], section: str) -> str:
+    """Say that a key is unknown and which one may have been meant."""
+    dotted = f"{section}.{key}" if section else str(key)
+    near = difflib.get_close_matches(str(key), known, n=1)
+    prefix = f"{section}." if section else ""
+    hint = f"did you mean '{prefix}{near[0]}'?" if near else f"there are: {', '.join(known)}"
+    return f"unknown key '{dotted}'; {hint}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 with two repairs: 3e-4 is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: list[Any] = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                )
+            seen.append(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)

@@ -1,0 +1,1 @@
+"""From files to clients: rows, examples, partitions, noise for experiments, tokens."""

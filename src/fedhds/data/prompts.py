@@ -1,0 +1,131 @@
+"""Prompts: from an example to the text a model reads, and on to tokens.
+
+``alpaca`` is the pair of templates of Stanford Alpaca (Taori et al., 2023), which FedHDS
+uses for Dolly; it ends in "Response:" without a newline. ``plain`` is the bare texts,
+``chat`` the tokenizer's own chat template with one message of the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fedhds.types import Example, Sample, UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_TEMPLATES = {
+    "alpaca": (
+        "Below is an instruction that describes a task, paired with an input that provides "
+        "further context. Write a response that appropriately completes the request.\n\n"
+        "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:",
+        "Below is an instruction that describes a task. Write a response that appropriately "
+        "completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:",
+    ),
+    "chat": ("{instruction}\n\n{input}", "{instruction}"),
+    "plain": ("{instruction}\n{input}\n", "{instruction}\n"),
+}
+"""Each prompt with an input and without; for ``chat`` the message within the template."""
+
+PROMPTS: tuple[str, ...] = tuple(_TEMPLATES)
+"""The names of the prompts."""
+
+BATCH = 1000
+"""Texts tokenised at once: the tokenizer's offsets for more cost memory and, so, time."""
+
+
+def render(example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Write the prompt of an example as text, up to where its response begins.
+
+    Raises
+    ------
+    UserError
+        If ``prompt`` is ``chat`` and the tokenizer has no chat template.
+    """
+    with_input, without_input = _TEMPLATES[prompt]
+    template = with_input if example.input.strip() else without_input
+    # Only the template's braces are read by format; those in the values stay as they are.
+    text = template.format(instruction=example.instruction, input=example.input)
+    if prompt != "chat":
+        return text
+    if tokenizer.chat_template is None:
+        raise UserError("data.prompt: 'chat' needs a tokenizer with a chat template; this has none")
+    message = [{"role": "user", "content": text}]
+    return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+
+
+def encode(
+    example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Sample | None:
+    """Tokenise one example; None if no token of its response is left (see `encode_all`)."""
+    samples, _ = encode_all([example], prompt, tokenizer, max_length)
+    return samples[0] if samples else None
+
+
+def encode_all(
+    examples: Sequence[Example], prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[list[Sample], int]:
+    """Tokenise examples: the prompt, then the response and EOS, cut from the right.
+
+    Names of special tokens within the data ("</s>", say) become plain text, not control
+    tokens. The exception is the prompt of ``chat``: its template writes special tokens as
+    text, so such names in an instruction or an input cannot be told apart there.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    prompt : str
+        One of `PROMPTS`.
+    tokenizer : PreTrainedTokenizerBase
+        Adds its own BOS to the prompt, if it has one; with ``chat`` the template does.
+    max_length : int
+        The most tokens of prompt and response together. A response cut short has no EOS.
+
+    Returns
+    -------
+    samples : list of Sample
+        In the order of ``examples``.
+    cut_away : int
+        How many examples were left out as no token of their response fits.
+    """
+    samples: list[Sample] = []
+    for start in range(0, len(examples), BATCH):
+        batch = examples[start : start + BATCH]
+        prompts = _prompt_tokens([render(e, prompt, tokenizer) for e in batch], prompt, tokenizer)
+        responses = _tokens([e.output for e in batch], tokenizer, special=False, plain=True)
+        for example, head, tail in zip(batch, prompts, responses, strict=True):
+            room = max_length - len(head)
+            if room > 0:
+                response = (*tail, tokenizer.eos_token_id)[:room]
+                samples.append(Sample(example, tuple(head), response))
+    return samples, len(examples) - len(samples)
+
+
+def _prompt_tokens(
+    texts: list[str], prompt: str, tokenizer: PreTrainedTokenizerBase
+) -> list[list[int]]:
+    """Tokenise rendered prompts, never ending them with an EOS of the tokenizer's."""
+    if prompt == "chat":
+        return _tokens(texts, tokenizer, special=False, plain=False)
+    tokens = _tokens(texts, tokenizer, special=True, plain=True)
+    eos = tokenizer.eos_token_id
+    return [ids[:-1] if ids[-1:] == [eos] else ids for ids in tokens]
+
+
+def _tokens(
+    texts: list[str], tokenizer: PreTrainedTokenizerBase, *, special: bool, plain: bool
+) -> list[list[int]]:
+    """Tokenise texts, with the tokenizer's ``special`` tokens around them or without.
+
+    ``plain`` reads the names of special tokens within the texts as plain text.
+    """
+    encoding = tokenizer(
+        texts,
+        add_special_tokens=special,
+        split_special_tokens=plain,
+        return_attention_mask=False,
+        verbose=False,  # the warning about long texts: they are cut here
+    )
+    tokens: list[list[int]] = encoding["input_ids"]
+    return tokens

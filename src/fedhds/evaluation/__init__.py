@@ -1,0 +1,1 @@
+"""How well the adapter does on unseen tasks: Rouge-L of its answers and their loss."""

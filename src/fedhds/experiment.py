@@ -1,0 +1,253 @@
+"""An experiment from its configuration to its run folder: what the command line and Python call.
+
+Everything that can be wrong with the input is found before the run folder is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedhds import config as configuration
+from fedhds import run_folder
+from fedhds.config import Config
+from fedhds.evaluation.bootstrap import interval
+from fedhds.evaluation.scores import evaluate
+from fedhds.federation import checkpoint
+from fedhds.federation.checkpoint import RunState
+from fedhds.federation.client_app import Site, build_client_app
+from fedhds.federation.client_store import ClientStore
+from fedhds.federation.clients import Clients
+from fedhds.federation.in_process import run_in_process
+from fedhds.federation.rounds import Rounds, Unseen, play
+from fedhds.federation.server_app import build_server_app
+from fedhds.files import read_json, write_json, write_text
+from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
+from fedhds.preparation import Experiment, prepare
+from fedhds.run_folder import Verb
+from fedhds.summary import summarise
+from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder and what ``summary.json`` says."""
+
+    out: Path
+    summary: dict[str, Any]
+
+
+def run(
+    config: Config | Mapping[str, Any] | str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Run the main job: choose coresets, tune an adapter on them, evaluate, keep it all.
+
+    Parameters
+    ----------
+    config : Config, mapping, path or None
+        The experiment; None is the embedded default.
+    out : path, optional
+        The run folder; ``runs/<name of the config file>`` by default.
+    resume : bool
+        Go on from the last checkpoint in ``out`` if there is one.
+    overwrite : bool
+        Remove an earlier run in ``out`` first.
+    progress : Progress, optional
+        Where to report; nowhere by default.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UserError
+        If the configuration or the data is at fault; nothing has been written then.
+    RunFailed
+        If every client of a round failed twice; the last good adapter is in ``out``.
+    """
+    return _conduct(config, out, resume, overwrite, progress or Silent(), "run")
+
+
+def select(
+    config: Config | Mapping[str, Any] | str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Choose coresets only, with the adapter untouched, and write them to ``out/coresets``.
+
+    Parameters, errors and result as in `run`; ``coresets/<client>.jsonl`` holds the union
+    of all rounds' choices, each sample once, with all its columns, ``client`` and ``group``.
+    """
+    return _conduct(config, out, resume, overwrite, progress or Silent(), "select")
+
+
+def evaluate_run(
+    folder: str | Path, overrides: Iterable[str] = (), progress: Progress | None = None
+) -> dict[str, Any]:
+    """Score a finished run's adapter on its unseen tasks (or on those ``overrides`` name).
+
+    Writes ``evaluation.json`` into the run folder and returns it: ``n``, ``rouge_l``,
+    ``rouge_l_ci``, ``loss`` and ``per_task``.
+
+    Raises
+    ------
+    UserError
+        If ``folder`` is no finished run, or there are no unseen tasks.
+    """
+    out = Path(folder)
+    adapter = out / "adapter" / "adapter_model.safetensors"
+    if not (out / "config.yaml").is_file() or not adapter.is_file():
+        raise UserError(f"'{folder}' is not the folder of a finished run: it has no adapter")
+    experiment = prepare(configuration.load(out / "config.yaml", overrides), progress or Silent())
+    samples = experiment.unseen
+    if not samples:
+        raise UserError("there are no unseen tasks to evaluate on: set data.eval")
+    model, options = experiment.model, experiment.config.evaluation
+    load_adapter(model.model, out / "adapter")
+    scores = evaluate(
+        model, samples, options.max_new_tokens, options.batch_size, progress or Silent()
+    )
+    found = {
+        "n": len(samples),
+        "rouge_l": scores.rouge_l_mean,
+        "rouge_l_ci": list(interval(scores.rouge_l, experiment.config.seed)),
+        "loss": scores.loss_mean,
+        "per_task": scores.per_task(),
+        "overrides": list(overrides),
+    }
+    write_json(out / "evaluation.json", found)
+    return found
+
+
+def _conduct(
+    config: Config | Mapping[str, Any] | str | Path | None,
+    out: str | Path | None,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
+    verb: Verb,
+) -> Result:
+    """Run or select: prepare, play the rounds, write what came of them."""
+    checked = config if isinstance(config, Config) else configuration.load(config)
+    name = Path(config).stem if isinstance(config, str | Path) else "default"
+    folder = Path(out) if out is not None else Path("runs") / name
+    run_folder.check(folder, checked, verb, resume, overwrite)
+    if resume and (folder / "summary.json").is_file():
+        progress.say("finished", f"{folder} is finished already; nothing was changed")
+        return Result(folder, read_json(folder / "summary.json"))
+    state = checkpoint.load(folder / "checkpoint") if resume else None
+    experiment = prepare(checked, progress)
+    if state is None:
+        run_folder.begin(folder, experiment, verb, overwrite)
+        state, resumed_from = RunState(adapter_arrays(experiment.model.model)), None
+    else:
+        run_folder.check_data(folder, experiment.data.fingerprint)
+        resumed_from = state.round
+        progress.say("resumed", f"going on after round {state.round}", round=state.round)
+    try:
+        _play(folder, experiment, state, verb, progress)
+    except RunFailed as error:
+        # before any evaluation the best adapter is the current one
+        run_folder.write_adapter(folder, experiment, state.best_adapter or state.adapter)
+        raise RunFailed(f"{error}; the last good adapter is in {folder / 'adapter'}") from error
+    if verb == "run":
+        run_folder.write_adapter(folder, experiment, state.best_adapter)
+    shutil.rmtree(folder / "clients", ignore_errors=True)
+    summary = summarise(experiment, state, resumed_from)
+    write_json(folder / "summary.json", summary)
+    return Result(folder, summary)
+
+
+def _play(
+    folder: Path, experiment: Experiment, state: RunState, verb: Verb, progress: Progress
+) -> None:
+    """Play the rounds on the in-process engine, keeping the state after each."""
+    config = experiment.config
+    rounds = Rounds(
+        method=config.selection_method,
+        aggregation=config.aggregation_method,
+        rounds=config.federation.rounds,
+        fraction=config.federation.fraction,
+        seed=config.seed,
+        samples=config.selection.samples,
+        share=config.selection.share,
+        tune=verb == "run",
+        every=config.evaluation.every,
+        patience=config.evaluation.patience,
+        validation_clients=config.evaluation.clients,
+    )
+
+    def save(state: RunState) -> None:
+        checkpoint.save(folder / "checkpoint", state)
+        write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in state.lines))
+
+    def lead(clients: Clients) -> None:
+        play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
+
+    sites = _sites(experiment, folder, verb)
+    client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
+    run_in_process(build_server_app(lead, progress), client_app, len(sites))
+
+
+def _sites(experiment: Experiment, folder: Path, verb: Verb) -> list[Site]:
+    """Describe the clients to the ClientApp; all share the one model in memory."""
+    config, clients = experiment.config, experiment.data.clients
+    files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
+    return [
+        Site(
+            client=number,
+            data=data,
+            model=experiment.model,
+            method=config.selection_method,
+            tuning=config.tuning,
+            max_new_tokens=config.evaluation.max_new_tokens,
+            batch_size=config.evaluation.batch_size,
+            seed=config.seed,
+            store=ClientStore(folder / "clients" / str(number)),
+            coresets=files[number] if verb == "select" else None,
+        )
+        for number, data in enumerate(clients)
+    ]
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """Turn clients' names into file names, each once even where the file system folds case."""
+    taken: Counter[str] = Counter()
+    files = []
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "_", name).strip("._")[:100] or "client"
+        taken[plain.casefold()] += 1
+        count = taken[plain.casefold()]
+        files.append(f"{plain}.jsonl" if count == 1 else f"{plain}~{count}.jsonl")
+    return files
+
+
+def _unseen_scorer(experiment: Experiment, progress: Progress) -> Unseen | None:
+    """Return the evaluation on unseen tasks, if there are any."""
+    samples, options = experiment.unseen, experiment.config.evaluation
+    if not samples:
+        return None
+
+    def score(adapter: Arrays) -> dict[str, Any]:
+        set_adapter_arrays(experiment.model.model, adapter)
+        scores = evaluate(
+            experiment.model, samples, options.max_new_tokens, options.batch_size, progress
+        )
+        means = {"rouge_l_mean": scores.rouge_l_mean, "loss_mean": scores.loss_mean}
+        return {**scores.as_dict(), **means}
+
+    return score

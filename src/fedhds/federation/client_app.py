@@ -1,0 +1,282 @@
+"""The client: answers the four kinds of message from its own data, which stays here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Context, Error, Message
+from flwr.clientapp import ClientApp
+
+from fedhds.evaluation.scores import evaluate
+from fedhds.federation.client_store import ClientStore
+from fedhds.federation.messages import (
+    ADAPTER,
+    EVALUATE,
+    HELLO,
+    KINDS,
+    QUOTA,
+    SELECT,
+    SELECTION,
+    TRAIN,
+    BadMessage,
+    Content,
+    adapter_schema,
+    pack,
+    unpack,
+)
+from fedhds.files import write_jsonl
+from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
+from fedhds.rng import generator
+from fedhds.signals import compute as compute_signals
+from fedhds.tuning.local import tune
+from fedhds.tuning.options import TuningOptions
+from fedhds.types import (
+    Array,
+    ClientData,
+    Coreset,
+    Schema,
+    SelectionMethod,
+    Signals,
+    Silent,
+    UserError,
+)
+
+FAILED = 100
+"""Our code of an error reply; Flower's own are below."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One client: its data, its model, its settings and its disk."""
+
+    client: int
+    data: ClientData
+    model: LanguageModel
+    method: SelectionMethod
+    tuning: TuningOptions
+    max_new_tokens: int
+    batch_size: int
+    seed: int
+    store: ClientStore
+    coresets: Path | None
+
+
+def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
+    """Build Flower's ClientApp.
+
+    Parameters
+    ----------
+    open_site : callable
+        Gives the client's site for Flower's context (whose ``partition-id`` tells which).
+    """
+    app = ClientApp()
+    app.query("hello")(_answering(HELLO, open_site, _hello))
+    app.query("select")(_answering(SELECT, open_site, _select))
+    app.train()(_answering(TRAIN, open_site, _train))
+    app.evaluate()(_answering(EVALUATE, open_site, _evaluate))
+    return app
+
+
+def _answering(
+    kind: str, open_site: Callable[[Context], Site], handle: Callable[[Site, Content], Content]
+) -> Callable[[Message, Context], Message]:
+    """Wrap a handler: open the site, check what arrived, pack what goes back.
+
+    An error's own words may quote private data, so only the words of errors that this
+    package wrote travel; of any other error the type does, and the rest is logged here.
+    """
+
+    def answer(message: Message, context: Context) -> Message:
+        try:
+            site = open_site(context)
+            content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
+            return Message(pack(handle(site, content)), reply_to=message)
+        except (BadMessage, UserError) as error:
+            reason = str(error)
+        except Exception as error:
+            log.exception("%s failed", kind)
+            reason = type(error).__name__
+        return Message(Error(code=FAILED, reason=reason), reply_to=message)
+
+    return answer
+
+
+def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
+    """Say which arrays may arrive: the adapter's, and the reply of the step before."""
+    steps = site.method.steps
+    if kind == SELECT:
+        step = int(message.content.metric_records["facts"]["step"])  # type: ignore[arg-type]
+        if not 0 <= step < len(steps):
+            raise BadMessage(f"the selection has no step {step}")
+        reply = steps[step - 1].reply if step else {}
+    else:
+        reply = steps[-1].reply if steps else QUOTA
+    return {ADAPTER: adapter_schema(adapter_arrays(site.model.model)), SELECTION: reply}
+
+
+def _hello(site: Site, content: Content) -> Content:
+    data = site.data
+    return Content(
+        {"client": site.client, "samples": len(data.train), "validation": len(data.validation)}
+    )
+
+
+def _select(site: Site, content: Content) -> Content:
+    """Play the client's half of one exchange and keep its memory."""
+    started = time.perf_counter()
+    round, step = int(content.facts["round"]), int(content.facts["step"])
+    _adopt_adapter(site, content, round)
+    measured = _MeasuredSignals(site)
+    summary, memory = site.method.steps[step].client(
+        Signals(len(site.data.train), measured),
+        content.arrays.get(SELECTION, {}),
+        site.store.before("memory", round, step) or {},
+        generator(site.seed, f"select-{step}", site.client, round),
+    )
+    site.store.save("memory", round, step, memory)
+    return Content(measured.facts(started), {SELECTION: summary})
+
+
+def _train(site: Site, content: Content) -> Content:
+    """Choose the coreset (or keep the last one) and train the adapter on it."""
+    started = time.perf_counter()
+    round = int(content.facts["round"])
+    _adopt_adapter(site, content, round)
+    measured = _MeasuredSignals(site)
+    if content.facts["choose"]:
+        coreset = _choose(site, content, round, measured)
+    else:
+        coreset = _load_coreset(site.store, round)
+    seconds = measured.facts(started)
+    facts = {"samples": len(coreset), "distinct": _remember_used(site, coreset, round)}
+    started = time.perf_counter()
+    samples = [site.data.train[index] for index in coreset.indices]
+    if not content.facts["tune"] or not samples:
+        idle = {"passes": 0, "steps": 0, "skipped_steps": 0, "loss": 0.0, "seconds_tuning": 0.0}
+        return Content(facts | idle | seconds)
+    result = tune(
+        site.model, samples, coreset.weights, site.tuning, site.seed, site.client, round, Silent()
+    )
+    trained = {
+        "passes": result.passes,
+        "steps": result.steps,
+        "skipped_steps": result.skipped,
+        "loss": result.loss,
+        "seconds_tuning": time.perf_counter() - started,
+    }
+    return Content(facts | trained | seconds, {ADAPTER: adapter_arrays(site.model.model)})
+
+
+def _evaluate(site: Site, content: Content) -> Content:
+    """Score the adapter on the validation samples; only sums leave."""
+    started = time.perf_counter()
+    set_adapter_arrays(site.model.model, content.arrays[ADAPTER])
+    scores = evaluate(
+        site.model, site.data.validation, site.max_new_tokens, site.batch_size, Silent()
+    )
+    return Content(
+        {
+            "samples": len(scores.rouge_l),
+            "tokens": int(scores.token_counts.sum()),
+            "rouge_l_sum": float(scores.rouge_l.sum()),
+            "loss_sum": float(scores.loss_sums.sum()),
+            "seconds": time.perf_counter() - started,
+        }
+    )
+
+
+def _adopt_adapter(site: Site, content: Content, round: int) -> None:
+    """Load the round's adapter: from the message, or as kept from an earlier one."""
+    arrays = content.arrays.get(ADAPTER) or site.store.at("adapter", round, 0)
+    if arrays is None:
+        raise BadMessage(f"the adapter of round {round} never came")
+    if ADAPTER in content.arrays:
+        site.store.save("adapter", round, 0, arrays)
+    set_adapter_arrays(site.model.model, arrays)
+
+
+def _choose(site: Site, content: Content, round: int, measured: Mapping[str, Array]) -> Coreset:
+    """Let the method pick, and keep the coreset for rounds that do not choose."""
+    steps = len(site.method.steps)
+    coreset = site.method.pick(
+        Signals(len(site.data.train), measured),
+        content.arrays.get(SELECTION, {}),
+        site.store.before("memory", round, steps) or {},
+        generator(site.seed, "pick", site.client, round),
+    )
+    kept = {"indices": coreset.indices, "weights": coreset.weights, "groups": coreset.groups}
+    site.store.save("coreset", round, 0, kept)
+    return coreset
+
+
+def _load_coreset(store: ClientStore, round: int) -> Coreset:
+    """Return the coreset of the last round that chose; an empty one if none did."""
+    kept = store.before("coreset", round, 0)
+    return Coreset.of([]) if kept is None else Coreset(**kept)
+
+
+def _remember_used(site: Site, coreset: Coreset, round: int) -> int:
+    """Add a coreset to the union of all so far, write it for the user, return its size."""
+    kept = site.store.before("used", round, 0) or {}
+    groups = (
+        dict(zip(*(kept[key].tolist() for key in ("indices", "groups")), strict=True))
+        if kept
+        else {}
+    )
+    groups |= dict(zip(coreset.indices.tolist(), coreset.groups.tolist(), strict=True))
+    used = sorted(groups)
+    arrays = {
+        "indices": np.array(used, np.int64),
+        "groups": np.array([groups[i] for i in used], np.int64),
+    }
+    site.store.save("used", round, 0, arrays)
+    if site.coresets is not None:
+        rows = [
+            {**site.data.train[i].example.row, "client": site.data.name, "group": groups[i]}
+            for i in used
+        ]
+        write_jsonl(site.coresets, rows)
+    return len(used)
+
+
+class _MeasuredSignals(Mapping[str, Array]):
+    """Signals that are computed when a method reads them, and how long that took."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: dict[str, Array] = {}
+        self._seconds = 0.0
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._site.method.needs():
+            raise KeyError(f"the method reads the signal '{name}' without naming it in needs()")
+        if name not in self._known:
+            started = time.perf_counter()
+            site = self._site
+            computed = compute_signals(
+                (name,), site.model, site.data.train, site.batch_size, Silent()
+            )
+            self._known[name] = computed.arrays[name]
+            self._seconds += time.perf_counter() - started
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._site.method.needs())
+
+    def __len__(self) -> int:
+        return len(self._site.method.needs())
+
+    def facts(self, started: float) -> dict[str, float]:
+        """Split the seconds since ``started`` into reading signals and choosing."""
+        total = time.perf_counter() - started
+        return {
+            "seconds_signals": self._seconds,
+            "seconds_selection": max(0.0, total - self._seconds),
+        }

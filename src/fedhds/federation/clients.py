@@ -1,0 +1,121 @@
+"""The clients as the server reaches them: by number, whatever their nodes are called.
+
+Flower's node ids are random; here a client is known by the number it says in its
+handshake, and everything goes through clients in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fedhds.federation.messages import (
+    ADAPTER,
+    HELLO,
+    KINDS,
+    SELECTION,
+    BadMessage,
+    Content,
+    pack,
+    unpack,
+)
+from fedhds.types import Progress, RunFailed, Schema
+
+DIRECTIONS = {
+    ("up", SELECTION): "summaries_up",
+    ("down", SELECTION): "plans_down",
+    ("up", ADAPTER): "adapters_up",
+    ("down", ADAPTER): "adapters_down",
+}
+"""What each group of arrays is called in the account of bytes."""
+
+
+@dataclass
+class Clients:
+    """The clients of a federation.
+
+    Attributes
+    ----------
+    nodes, samples, validation : dict of int to int
+        By client number: its Flower node, its training and its validation samples.
+    sent : Counter
+        Bytes of arrays so far, by the names in `DIRECTIONS`.
+    """
+
+    grid: Grid
+    progress: Progress
+    nodes: dict[int, int] = field(default_factory=dict)
+    samples: dict[int, int] = field(default_factory=dict)
+    validation: dict[int, int] = field(default_factory=dict)
+    sent: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def numbers(self) -> list[int]:
+        """All clients' numbers, ascending."""
+        return sorted(self.nodes)
+
+    def greet(self) -> None:
+        """Ask every node who it is.
+
+        Raises
+        ------
+        RunFailed
+            If a node does not answer properly, or two say the same number.
+        """
+        node_ids = sorted(self.grid.get_node_ids())
+        for node, answer in self._exchange(HELLO, {node: Content() for node in node_ids}, {}, 0):
+            if isinstance(answer, str):
+                raise RunFailed(f"a client could not be reached: {answer}")
+            number = int(answer.facts["client"])
+            if number in self.nodes:
+                raise RunFailed(f"two clients say that they are client {number}")
+            self.nodes[number] = node
+            self.samples[number] = int(answer.facts["samples"])
+            self.validation[number] = int(answer.facts["validation"])
+
+    def ask(
+        self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
+    ) -> tuple[dict[int, Content], dict[int, str]]:
+        """Send each client its content and wait for the replies.
+
+        Returns
+        -------
+        replies : dict of int to Content
+            By client number, ascending, whatever the order of arrival.
+        failures : dict of int to str
+            Why a client's reply is missing.
+        """
+        numbers = {self.nodes[number]: number for number in contents}
+        by_node = {self.nodes[number]: content for number, content in contents.items()}
+        answers: dict[int, Content | str] = dict.fromkeys(sorted(contents), "no reply arrived")
+        for node, answer in self._exchange(kind, by_node, schemas, round):
+            answers[numbers[node]] = answer
+        replies = {n: answer for n, answer in answers.items() if isinstance(answer, Content)}
+        failures = {n: answer for n, answer in answers.items() if isinstance(answer, str)}
+        for (way, group), name in DIRECTIONS.items():
+            travelled = contents.values() if way == "down" else replies.values()
+            self.sent[name] += sum(content.size(group) for content in travelled)
+        return replies, failures
+
+    def _exchange(
+        self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
+    ) -> Iterator[tuple[int, Content | str]]:
+        """Yield each node's checked content, or the reason why there is none."""
+        messages = [
+            Message(pack(content), node, kind, group_id=str(round))
+            for node, content in contents.items()
+        ]
+        replies = self.grid.send_and_receive(messages)
+        for reply in self.progress.track(replies, f"{kind} (clients)", len(messages)):
+            node = reply.metadata.src_node_id
+            if reply.has_error():
+                yield node, reply.error.reason or f"error {reply.error.code}"
+                continue
+            try:
+                yield node, unpack(reply.content, KINDS[kind].up, schemas)
+            except BadMessage as error:
+                yield node, f"its reply was refused: {error}"

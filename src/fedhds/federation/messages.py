@@ -1,0 +1,238 @@
+"""Everything that may travel between server and clients, and nothing else.
+
+Four kinds of message. A message holds *facts* (single numbers) and named groups of
+arrays: ``adapter`` (the trainable parameters) and ``selection`` (a method's summaries and
+replies, whose schema the method declares). There is no place for text, token ids or
+per-sample values, and both sides refuse what the table below does not allow.
+
+=================  ==============================  ==========================================
+kind               to the client                   back to the server
+=================  ==============================  ==========================================
+``query.hello``    nothing                         the client's number and how much data it has
+``query.select``   one exchange of the selection:  the client's summary, seconds spent
+                   the server's last reply, the
+                   adapter with the first
+``train``          the choice: the last reply or   the trained adapter, counts, mean loss,
+                   a quota; whether to tune        seconds spent
+``evaluate``       the adapter                     sums of scores over its validation samples
+=================  ==============================  ==========================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import Array as FlowerArray
+from flwr.app import ArrayRecord, MetricRecord, RecordDict
+
+from fedhds.types import Array, Arrays, ArraySpec, Schema
+
+HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evaluate"
+
+FACTS, ADAPTER, SELECTION = "facts", "adapter", "selection"
+"""The names of a message's records."""
+
+COUNT_LIMIT = 2**53
+"""Counts stay exactly representable as floats."""
+
+
+class BadMessage(ValueError):
+    """A message that the table does not allow; one sentence that says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number: whole or not, at least ``low``, finite."""
+
+    whole: bool = True
+    low: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One direction of a kind: its facts and the array groups it must or may hold."""
+
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of message: what goes down to a client and what comes up."""
+
+    down: Part
+    up: Part
+
+
+SECONDS = Fact(whole=False)
+
+KINDS: Mapping[str, Kind] = {
+    HELLO: Kind(
+        down=Part(),
+        up=Part({"client": Fact(), "samples": Fact(), "validation": Fact()}),
+    ),
+    SELECT: Kind(
+        down=Part({"round": Fact(), "step": Fact()}, optional=(ADAPTER, SELECTION)),
+        up=Part({"seconds_signals": SECONDS, "seconds_selection": SECONDS}, required=(SELECTION,)),
+    ),
+    TRAIN: Kind(
+        down=Part(
+            {"round": Fact(), "choose": Fact(), "tune": Fact()}, optional=(ADAPTER, SELECTION)
+        ),
+        up=Part(
+            {
+                "samples": Fact(),
+                "distinct": Fact(),
+                "passes": Fact(),
+                "steps": Fact(),
+                "skipped_steps": Fact(),
+                "loss": Fact(whole=False),
+                "seconds_signals": SECONDS,
+                "seconds_selection": SECONDS,
+                "seconds_tuning": SECONDS,
+            },
+            optional=(ADAPTER,),
+        ),
+    ),
+    EVALUATE: Kind(
+        down=Part({"round": Fact()}, required=(ADAPTER,)),
+        up=Part(
+            {
+                "samples": Fact(),
+                "tokens": Fact(),
+                "rouge_l_sum": Fact(whole=False),
+                "loss_sum": Fact(whole=False),
+                "seconds": SECONDS,
+            }
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one message says: numbers by name, and arrays by group and name."""
+
+    facts: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, Arrays] = field(default_factory=dict)
+
+    def size(self, group: str) -> int:
+        """Return the bytes of a group's arrays; 0 if the message has no such group."""
+        return sum(array.nbytes for array in self.arrays.get(group, {}).values())
+
+
+def pack(content: Content) -> RecordDict:
+    """Put a content into Flower's records."""
+    records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
+    for group, arrays in content.arrays.items():
+        records[group] = ArrayRecord(
+            {n: FlowerArray(np.ascontiguousarray(a)) for n, a in arrays.items()}
+        )
+    return records
+
+
+def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Content:
+    """Take a content out of Flower's records, refusing whatever is not allowed.
+
+    Parameters
+    ----------
+    records : RecordDict
+        As it arrived.
+    part : Part
+        What this direction of this kind of message may hold.
+    schemas : mapping of str to Schema
+        The arrays allowed in each group.
+
+    Raises
+    ------
+    BadMessage
+        For an unknown record or fact, a missing one, or an array outside its schema.
+    """
+    groups: dict[str, ArrayRecord] = {}
+    for name, record in records.items():
+        if name in (*part.required, *part.optional) and isinstance(record, ArrayRecord):
+            groups[name] = record
+        elif name != FACTS:
+            raise BadMessage(f"it holds the record '{name}', which does not belong there")
+    for name in part.required:
+        if name not in groups:
+            raise BadMessage(f"the record '{name}' is missing")
+    facts = _facts(records, part.facts)
+    return Content(facts, {n: _arrays(record, schemas[n]) for n, record in groups.items()})
+
+
+def adapter_schema(adapter: Arrays) -> dict[str, ArraySpec]:
+    """Describe an adapter: exactly these names, shapes and dtypes."""
+    return {
+        name: ArraySpec(str(array.dtype), tuple(int(length) for length in array.shape))
+        for name, array in adapter.items()
+    }
+
+
+QUOTA: Schema = {"quota": ArraySpec("int64", (1,), low=0)}
+"""What a purely local method receives: its client's share of the budget."""
+
+
+def _facts(records: RecordDict, allowed: Mapping[str, Fact]) -> dict[str, float]:
+    record = records.get(FACTS, MetricRecord())
+    if not isinstance(record, MetricRecord):
+        raise BadMessage("its facts are not numbers")
+    if set(record) != set(allowed):
+        odd = sorted(set(record) ^ set(allowed))
+        raise BadMessage(f"the fact '{odd[0]}' is {'missing' if odd[0] in allowed else 'unknown'}")
+    facts: dict[str, float] = {}
+    for name, fact in allowed.items():
+        value = record[name]
+        if (
+            isinstance(value, list)
+            or not math.isfinite(value)
+            or not fact.low <= value < COUNT_LIMIT
+        ):
+            raise BadMessage(f"the fact '{name}' is out of range")
+        if fact.whole and value != int(value):
+            raise BadMessage(f"the fact '{name}' is not a whole number")
+        facts[name] = int(value) if fact.whole else float(value)
+    return facts
+
+
+def _arrays(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
+    if set(record) != set(schema):
+        odd = sorted(set(record) ^ set(schema))
+        raise BadMessage(f"the array '{odd[0]}' is {'missing' if odd[0] in schema else 'unknown'}")
+    lengths: dict[str, int] = {}
+    return {name: _array(name, record[name], schema[name], lengths) for name in schema}
+
+
+def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, int]) -> Array:
+    """Check one array against its spec; ``lengths`` collects the named axes seen so far.
+
+    What the sender claims is checked before the bytes are read, and the bytes after.
+    """
+    _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
+    try:
+        array = packed.numpy()  # reads NumPy's format with pickle disallowed
+    except Exception as error:
+        raise BadMessage(f"the array '{name}' cannot be read") from error
+    _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+    if not np.isfinite(array).all() or (
+        array.size and not (array.min() >= spec.low and array.max() <= spec.high)
+    ):
+        raise BadMessage(f"the array '{name}' holds values out of range")
+    return array
+
+
+def _check_shape(
+    name: str, dtype: str, shape: tuple[int, ...], spec: ArraySpec, lengths: dict[str, int]
+) -> None:
+    if dtype != spec.dtype:
+        raise BadMessage(f"the array '{name}' is of {dtype}, not {spec.dtype}")
+    if len(shape) != len(spec.shape):
+        raise BadMessage(f"the array '{name}' has {len(shape)} axes, not {len(spec.shape)}")
+    for length, axis in zip(shape, spec.shape, strict=True):
+        expected = lengths.setdefault(axis, length) if isinstance(axis, str) else axis
+        if length != expected or (isinstance(axis, str) and length > spec.longest):
+            raise BadMessage(f"the array '{name}' has the shape {tuple(shape)}, not {spec.shape}")

@@ -1,0 +1,384 @@
+"""The rounds: sample clients, choose coresets together, tune, aggregate, evaluate, keep.
+
+Ours and not Flower's ``Strategy.start``, which has no selection phase, no resume and no
+early stop.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fedhds.federation.checkpoint import Evaluation, RunState
+from fedhds.federation.clients import Clients
+from fedhds.federation.messages import (
+    ADAPTER,
+    EVALUATE,
+    SELECT,
+    SELECTION,
+    TRAIN,
+    Content,
+    adapter_schema,
+)
+from fedhds.rng import generator
+from fedhds.selection._budget import apportion
+from fedhds.types import (
+    Aggregation,
+    Arrays,
+    Progress,
+    RunFailed,
+    Schedule,
+    SelectionMethod,
+    State,
+)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How a run goes: its methods and its numbers.
+
+    ``samples`` and ``share`` are the two ways to say a budget (at most one is set);
+    ``tune`` False only selects. ``every``, ``patience`` and ``validation_clients`` are the
+    evaluation's.
+    """
+
+    method: SelectionMethod
+    aggregation: Aggregation
+    rounds: int
+    fraction: float
+    seed: int
+    samples: int | None = None
+    share: float | None = None
+    tune: bool = True
+    every: int = 0
+    patience: int | None = None
+    validation_clients: int | None = None
+
+
+@dataclass
+class RoundRecord:
+    """What happened in one round: a line of ``rounds.jsonl``."""
+
+    round: int
+    clients: list[int]
+    samples: int = 0
+    passes: int = 0
+    skipped_steps: int = 0
+    loss: float | None = None
+    failed: dict[int, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    selection: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+    evaluation: dict[str, Any] | None = None
+
+
+class EveryClientFailed(Exception):
+    """No client of a round got through it."""
+
+
+Unseen = Callable[[Arrays], dict[str, Any]]
+"""Scores an adapter on the unseen tasks: per-sample scores as plain values, with means."""
+
+
+def play(
+    clients: Clients,
+    state: RunState,
+    rounds: Rounds,
+    unseen: Unseen | None,
+    save: Callable[[RunState], None],
+    progress: Progress,
+) -> RunState:
+    """Play the rounds that are left.
+
+    Parameters
+    ----------
+    state : RunState
+        Where to go on; changed in place and handed to ``save`` after every round.
+    unseen : callable or None
+        The evaluation on unseen tasks, if there are any.
+
+    Raises
+    ------
+    RunFailed
+        If every client of a round failed twice; the state is the last good one.
+    """
+    clients.sent = state.sent  # one account for all attempts and sessions
+    if rounds.tune and state.before is None:
+        state.before = evaluate(clients, state, rounds, unseen)
+        save(state)
+    while state.round < rounds.rounds and not _is_stopped(state, rounds):
+        record = _play_twice(clients, state, rounds, progress)
+        state.round = record.round
+        if rounds.tune and _is_evaluated(record.round, rounds):
+            found = evaluate(clients, state, rounds, unseen)
+            record.evaluation = summarise(found)
+            _keep_best(state, found)
+        state.lines.append(json.dumps(vars(record), ensure_ascii=False))
+        save(state)
+        _tell(record, rounds.rounds, progress)
+    return state
+
+
+def _play_twice(
+    clients: Clients, state: RunState, rounds: Rounds, progress: Progress
+) -> RoundRecord:
+    """Play the next round; if every client fails, play it once more and then give up."""
+    number = state.round + 1
+    try:
+        return play_round(clients, state, rounds, number)
+    except EveryClientFailed as error:
+        progress.say("retry", f"round {number}: {error}; it is played again", round=number)
+        state.counts["repeated_rounds"] += 1
+    try:
+        return play_round(clients, state, rounds, number)
+    except EveryClientFailed as error:
+        raise RunFailed(f"round {number} failed twice: {error}") from error
+
+
+def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -> RoundRecord:
+    """Play one round and put its outcome into ``state``.
+
+    Raises
+    ------
+    EveryClientFailed
+        If no client got through; ``state`` still holds the adapter of the round before.
+    """
+    bytes_before, seconds_before = Counter(clients.sent), dict(state.seconds)
+    schedule = rounds.method.schedule(number, rounds.rounds)
+    record = RoundRecord(number, sample_clients(clients, rounds, schedule, number))
+    told, method_state = exchange(clients, state, rounds, record, schedule)
+    replies = train(clients, state, rounds, record, schedule, told)
+    merge(state, rounds, replies, record)
+    if schedule.action == "choose":
+        state.method = method_state
+        record.remarks += rounds.method.remarks(method_state)
+        record.selection = {n: a.item() for n, a in method_state.items() if a.size == 1}
+    if not record.samples:
+        record.remarks.append("nothing was selected, so nothing was trained")
+    record.bytes = dict(clients.sent - bytes_before)
+    record.seconds = {k: round(v - seconds_before.get(k, 0), 6) for k, v in state.seconds.items()}
+    state.counts.update(
+        sample_passes=record.passes, skipped_steps=record.skipped_steps, failures=len(record.failed)
+    )
+    return record
+
+
+def sample_clients(clients: Clients, rounds: Rounds, schedule: Schedule, number: int) -> list[int]:
+    """Draw a round's clients: the fraction rounded up, at least one, ascending (step 1)."""
+    everyone = clients.numbers
+    if schedule.clients == "all":
+        return everyone
+    # a product such as .05 * 60 may come out a hair above the whole number that it is
+    count = max(1, math.ceil(rounds.fraction * len(everyone) - 1e-9))
+    rng = generator(rounds.seed, "sample-clients", round=number)
+    return sorted(int(client) for client in rng.choice(everyone, size=count, replace=False))
+
+
+def exchange(
+    clients: Clients, state: RunState, rounds: Rounds, record: RoundRecord, schedule: Schedule
+) -> tuple[dict[int, Content], State]:
+    """Play the selection's exchanges (steps 2 to 7).
+
+    Returns
+    -------
+    told : dict of int to Content
+        What each client that is still there is to be told for its choice. The adapter is
+        in it only if the client does not have it from an exchange.
+    state : State
+        The server half's new state.
+    """
+    method, number, method_state = rounds.method, record.round, dict(state.method)
+    adapter: dict[str, Arrays] = {ADAPTER: state.adapter}
+    if schedule.action == "keep":
+        return {client: Content(arrays=adapter) for client in record.clients}, method_state
+    budget = _budget(rounds, [clients.samples[client] for client in record.clients])
+    if not method.steps:
+        quotas = _quotas(clients, record, budget)
+        return {
+            c: Content(arrays=adapter | quotas.get(c, {})) for c in record.clients
+        }, method_state
+    received: dict[int, dict[str, Arrays]] = dict.fromkeys(record.clients, adapter)
+    for step, exchanged in enumerate(method.steps):
+        facts = {"round": number, "step": step}
+        contents = {client: Content(facts, arrays) for client, arrays in received.items()}
+        replies, failed = clients.ask(SELECT, contents, {SELECTION: exchanged.summary}, number)
+        record.failed |= failed
+        if not replies:
+            raise EveryClientFailed(_reasons(record.failed))
+        for name in ("signals", "selection"):
+            state.seconds[name] += sum(r.facts[f"seconds_{name}"] for r in replies.values())
+        started = time.perf_counter()
+        summaries = {client: reply.arrays[SELECTION] for client, reply in replies.items()}
+        rng = generator(rounds.seed, f"choose-{step}", round=number)
+        method_state, answers = exchanged.server(method_state, summaries, budget, rng)
+        received = {client: {SELECTION: answers[client]} for client in replies}
+        state.seconds["selection"] += time.perf_counter() - started
+    return {client: Content(arrays=arrays) for client, arrays in received.items()}, method_state
+
+
+def train(
+    clients: Clients,
+    state: RunState,
+    rounds: Rounds,
+    record: RoundRecord,
+    schedule: Schedule,
+    told: Mapping[int, Content],
+) -> dict[int, Content]:
+    """Let the clients choose and tune (steps 7 and 8) and return what came back."""
+    choose = int(schedule.action == "choose")
+    facts = {"round": record.round, "choose": choose, "tune": int(rounds.tune)}
+    contents = {client: Content(facts, content.arrays) for client, content in told.items()}
+    schemas = {ADAPTER: adapter_schema(state.adapter)}
+    replies, failed = clients.ask(TRAIN, contents, schemas, record.round)
+    for client in [c for c, r in replies.items() if _contradicts(r, clients.samples[c], rounds)]:
+        failed[client] = "its reply was refused: its counts and its adapter contradict each other"
+        del replies[client]
+    record.failed |= failed
+    if not replies:
+        raise EveryClientFailed(_reasons(record.failed))
+    return replies
+
+
+def merge(
+    state: RunState, rounds: Rounds, replies: Mapping[int, Content], record: RoundRecord
+) -> None:
+    """Aggregate the adapters (step 9) and take the counts into the record and the state."""
+    facts = {client: reply.facts for client, reply in replies.items()}
+    for name in ("signals", "selection", "tuning"):
+        state.seconds[name] += sum(fact[f"seconds_{name}"] for fact in facts.values())
+    state.distinct.update({client: int(fact["distinct"]) for client, fact in facts.items()})
+    record.samples = int(sum(fact["samples"] for fact in facts.values()))
+    record.passes = int(sum(fact["passes"] for fact in facts.values()))
+    record.skipped_steps = int(sum(fact["skipped_steps"] for fact in facts.values()))
+    trained = [client for client, reply in replies.items() if ADAPTER in reply.arrays]
+    if trained:
+        started = time.perf_counter()
+        sizes = [int(facts[client]["samples"]) for client in trained]
+        adapters = [replies[client].arrays[ADAPTER] for client in trained]
+        state.adapter = rounds.aggregation.aggregate(adapters, sizes)
+        state.seconds["aggregation"] += time.perf_counter() - started
+        record.loss = sum(facts[c]["loss"] * n for c, n in zip(trained, sizes, strict=True)) / sum(
+            sizes
+        )
+
+
+def evaluate(
+    clients: Clients, state: RunState, rounds: Rounds, unseen: Unseen | None
+) -> Evaluation:
+    """Score the state's adapter on the unseen tasks and on the clients' validation samples."""
+    started = time.perf_counter()
+    found: Evaluation = {"round": state.round, "unseen": None, "validation": None}
+    if unseen is not None:
+        found["unseen"] = unseen(state.adapter)
+    asked = _validation_clients(clients, rounds)
+    if asked:
+        content = Content({"round": state.round}, {ADAPTER: state.adapter})
+        replies, failed = clients.ask(EVALUATE, dict.fromkeys(asked, content), {}, state.round)
+        state.counts["failures"] += len(failed)
+        sums: Counter[str] = Counter()
+        for reply in replies.values():
+            sums.update(reply.facts)
+        if sums["samples"]:
+            found["validation"] = {
+                "samples": int(sums["samples"]),
+                "rouge_l": sums["rouge_l_sum"] / sums["samples"],
+                "loss": sums["loss_sum"] / sums["tokens"],
+            }
+    state.seconds["evaluation"] += time.perf_counter() - started
+    return found
+
+
+def summarise(found: Evaluation) -> dict[str, Any]:
+    """Leave an evaluation's means and drop its per-sample scores."""
+    unseen = found["unseen"]
+    means = unseen and {key: unseen[key] for key in ("rouge_l_mean", "loss_mean")}
+    return {"unseen": means, "validation": found["validation"]}
+
+
+def _keep_best(state: RunState, found: Evaluation) -> None:
+    """Keep the adapter if its validation loss is the lowest so far, or cannot be told.
+
+    Never by the unseen tasks: choosing by them would be training on them.
+    """
+    best, now = state.best, found["validation"]
+    known = best is not None and best["validation"] is not None and now is not None
+    if known and now["loss"] >= best["validation"]["loss"]:  # type: ignore[index]
+        state.worse_since += 1
+        return
+    state.best, state.best_adapter, state.worse_since = found, state.adapter, 0
+
+
+def _validation_clients(clients: Clients, rounds: Rounds) -> list[int]:
+    """Return the same clients for every evaluation of a run."""
+    holding = [client for client in clients.numbers if clients.validation[client]]
+    if rounds.validation_clients is None or len(holding) <= rounds.validation_clients:
+        return holding
+    rng = generator(rounds.seed, "validation-clients")
+    return sorted(int(c) for c in rng.choice(holding, rounds.validation_clients, replace=False))
+
+
+def _budget(rounds: Rounds, sizes: list[int]) -> int | None:
+    """Return how many samples a round's clients are to select together."""
+    if rounds.share is not None:
+        return max(1, round(rounds.share * sum(sizes)))
+    return rounds.samples
+
+
+def _quotas(
+    clients: Clients, record: RoundRecord, budget: int | None
+) -> dict[int, dict[str, Arrays]]:
+    """Divide a budget over a round's clients by their sizes, for purely local methods."""
+    if budget is None:
+        return {}
+    shares = apportion(budget, [clients.samples[client] for client in record.clients])
+    return {
+        client: {SELECTION: {"quota": np.array([share])}}
+        for client, share in zip(record.clients, shares, strict=True)
+    }
+
+
+def _contradicts(reply: Content, size: int, rounds: Rounds) -> bool:
+    """Tell whether a reply claims more samples than its client has, or lacks its adapter."""
+    samples = reply.facts["samples"]
+    trains = rounds.tune and samples > 0
+    possible = samples <= reply.facts["distinct"] <= size
+    return not possible or (ADAPTER in reply.arrays) != trains
+
+
+def _is_evaluated(number: int, rounds: Rounds) -> bool:
+    return number == rounds.rounds or bool(rounds.every and number % rounds.every == 0)
+
+
+def _is_stopped(state: RunState, rounds: Rounds) -> bool:
+    return rounds.patience is not None and state.worse_since >= rounds.patience
+
+
+def _reasons(failed: Mapping[int, str]) -> str:
+    """Say why clients failed, each reason once."""
+    reasons = dict.fromkeys(failed.values())
+    return f"every client failed ({'; '.join(reasons)})"
+
+
+def _tell(record: RoundRecord, rounds: int, progress: Progress) -> None:
+    """Tell a round's outcome in one line."""
+    parts = [
+        f"round {record.round}/{rounds}: {len(record.clients)} clients, {record.samples} samples"
+    ]
+    if record.loss is not None:
+        parts.append(f"loss {record.loss:.3f}")
+    if record.evaluation and record.evaluation["unseen"]:
+        parts.append(f"unseen Rouge-L {record.evaluation['unseen']['rouge_l_mean']:.3f}")
+    if record.evaluation and record.evaluation["validation"]:
+        parts.append(f"validation loss {record.evaluation['validation']['loss']:.3f}")
+    if record.failed:
+        parts.append(f"{len(record.failed)} failed")
+    parts += record.remarks
+    progress.say("round", ", ".join(parts), **vars(record))

@@ -1,0 +1,1 @@
+"""From run folders to what a person reads. Never loads a model."""

@@ -1,0 +1,124 @@
+"""One table of one or more runs: what each used, what it gained, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+Summary = Mapping[str, Any]
+"""The content of a run's ``summary.json``."""
+
+
+def compare(summaries: Sequence[Summary]) -> Table:
+    """Lay runs side by side, one column a run."""
+    table = Table()
+    table.add_column("")
+    for summary in summaries:
+        table.add_column(str(summary["method"]), justify="right")
+    for name, cell in ROWS.items():
+        table.add_row(name, *(cell(summary) for summary in summaries))
+    return table
+
+
+def verdict(chosen: Summary, full: Summary) -> str:
+    """Say in a sentence what choosing saved against training on everything, and its cost."""
+    saved = 1 - chosen["sample_passes"] / full["sample_passes"]
+    faster = full["seconds"]["tuning"] / max(chosen["seconds"]["tuning"], 1e-9)
+    work = _local_seconds(full) / max(_local_seconds(chosen), 1e-9)
+    difference = chosen["rouge_l_after"] - full["rouge_l_after"]
+    return (
+        f"Choosing saved {saved:.1%} of the training passes: tuning took 1/{faster:.1f} of the "
+        f"time, the clients' whole work (signals, grouping, tuning) 1/{work:.1f}. It cost "
+        f"{_choosing_seconds(chosen):.1f} s of choosing and {_kilobytes(_choosing_bytes(chosen))} "
+        f"more traffic, and unseen Rouge-L is {difference:+.3f} against 'full'."
+    )
+
+
+def _local_seconds(summary: Summary) -> float:
+    seconds = summary["seconds"]
+    return float(seconds["signals"] + seconds["selection"] + seconds["tuning"])
+
+
+def _choosing_seconds(summary: Summary) -> float:
+    return float(summary["seconds"]["signals"] + summary["seconds"]["selection"])
+
+
+def _choosing_bytes(summary: Summary) -> int:
+    return int(summary["bytes"]["summaries_up"] + summary["bytes"]["plans_down"])
+
+
+def _adapter_bytes(summary: Summary) -> int:
+    return int(summary["bytes"]["adapters_up"] + summary["bytes"]["adapters_down"])
+
+
+def _kilobytes(count: int) -> str:
+    return f"{count / 1000:,.1f} kB"
+
+
+def _used(summary: Summary) -> str:
+    share = summary["samples_used"] / max(summary["samples_total"], 1)
+    return f"{summary['samples_used']:,} of {summary['samples_total']:,} ({share:.1%})"
+
+
+def _gain(summary: Summary) -> str:
+    if summary.get("rouge_l_ci") is None:
+        return "-"
+    low, high = summary["rouge_l_ci"]
+    gain = summary["rouge_l_after"] - summary["rouge_l_before"]
+    return f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _change(before: str, after: str) -> Callable[[Summary], str]:
+    def cell(summary: Summary) -> str:
+        if summary.get(before) is None:
+            return "-"
+        return f"{summary[before]:.3f} -> {summary[after]:.3f}"
+
+    return cell
+
+
+def _validation(name: str) -> Callable[[Summary], str]:
+    def cell(summary: Summary) -> str:
+        found = summary.get("validation") or {"before": None, "after": None}
+        if found["before"] is None or found["after"] is None:
+            return "-"
+        return f"{found['before'][name]:.3f} -> {found['after'][name]:.3f}"
+
+    return cell
+
+
+ROWS: Mapping[str, Callable[[Summary], str]] = {
+    "rounds (best)": lambda s: f"{s['rounds']} ({s.get('best_round', '-')})",
+    "distinct samples used": _used,
+    "training passes": lambda s: f"{s.get('sample_passes', 0):,}",
+    "unseen Rouge-L": _change("rouge_l_before", "rouge_l_after"),
+    "gain [95 % interval]": _gain,
+    "unseen loss": _change("loss_before", "loss_after"),
+    "validation Rouge-L": _validation("rouge_l"),
+    "validation loss": _validation("loss"),
+    "choosing: signals + selection": lambda s: f"{_choosing_seconds(s):.1f} s",
+    "tuning": lambda s: f"{s['seconds']['tuning']:.1f} s",
+    "evaluation": lambda s: f"{s['seconds']['evaluation']:.1f} s",
+    "adapters sent": lambda s: _kilobytes(_adapter_bytes(s)),
+    "summaries and plans sent": lambda s: _kilobytes(_choosing_bytes(s)),
+    "peak memory": lambda s: f"{s['peak_rss_mb']:,.0f} MB",
+}
+"""The table's rows; a dash where a run has no such figure."""
+
+
+def per_task(scores: Mapping[str, Mapping[str, float]]) -> Table:
+    """List the scores of each task, as `fedhds.evaluate_run` returns them."""
+    table = Table()
+    for column, justify in (
+        ("task", "left"),
+        ("n", "right"),
+        ("Rouge-L", "right"),
+        ("loss", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for task, found in scores.items():
+        row = (task or "-", f"{found['n']}", f"{found['rouge_l']:.3f}", f"{found['loss']:.3f}")
+        table.add_row(*row)
+    return table

@@ -1,0 +1,120 @@
+"""The run folder: what it holds, when it may be written to, and how it is begun."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from fedhds import config as configuration
+from fedhds.config import Config
+from fedhds.files import read_json, write_json, write_text
+from fedhds.models import locate, save_adapter, set_adapter_arrays
+from fedhds.preparation import Experiment
+from fedhds.types import Arrays, UserError
+
+Verb = Literal["run", "select"]
+
+OWNED = (
+    "config.yaml",
+    "run.json",
+    "summary.json",
+    "rounds.jsonl",
+    "evaluation.json",
+    "adapter",
+    "adapter.unfinished",
+    "checkpoint",
+    "clients",
+    "coresets",
+)
+"""What a run folder holds; nothing else in it is ever removed."""
+
+
+def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: bool) -> None:
+    """Refuse to write over what is there, or to resume what is another experiment.
+
+    Raises
+    ------
+    UserError
+        Saying what stands in the way.
+    """
+    if resume and overwrite:
+        raise UserError("--resume and --overwrite exclude each other")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{folder}' is a file, not a run folder")
+    # a killed run may leave hidden temporary files, and nothing else
+    if not folder.exists() or all(path.name.startswith(".") for path in folder.iterdir()):
+        return
+    if not resume and not overwrite:
+        raise UserError(
+            f"'{folder}' is not empty: say --resume to go on or --overwrite to start again"
+        )
+    if not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"'{folder}' is not a run folder (it has no config.yaml), so it is left alone"
+        )
+    if resume:
+        _check_same_experiment(folder, config, verb)
+
+
+def check_data(folder: Path, fingerprint: str) -> None:
+    """Refuse to resume on data that changed since the run began."""
+    if read_json(folder / "run.json")["data"] != fingerprint:
+        raise UserError(f"the data changed since '{folder}' was begun, so it cannot be resumed")
+
+
+def begin(folder: Path, experiment: Experiment, verb: Verb, overwrite: bool) -> None:
+    """Make the run folder, or clear what an earlier run left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in OWNED:
+        for leftover in folder.glob(f".{name}.*"):
+            leftover.unlink()
+        if overwrite:
+            _remove(folder / name)
+    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False, allow_unicode=True)
+    write_text(folder / "config.yaml", config)
+    data = experiment.data
+    write_json(folder / "run.json", {"verb": verb, "data": data.fingerprint, "skew": data.skew})
+
+
+def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None:
+    """Write an adapter in peft's format to ``folder/adapter``, all at once."""
+    set_adapter_arrays(experiment.model.model, adapter)
+    unfinished = folder / "adapter.unfinished"
+    _remove(unfinished)
+    save_adapter(experiment.model.model, unfinished, locate(experiment.config.model.name))
+    _remove(folder / "adapter")
+    unfinished.rename(folder / "adapter")
+
+
+def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
+    kept = configuration.read_yaml(folder / "config.yaml")
+    differing = _first_difference(kept, config.resolved())
+    if differing:
+        raise UserError(
+            f"'{folder}' is of another experiment: {differing} differs; say --overwrite or another --out"
+        )
+    begun = folder / "run.json"
+    if begun.is_file() and (other := read_json(begun)["verb"]) != verb:
+        raise UserError(f"'{folder}' was begun by 'fedhds {other}'; say --overwrite or another --out")
+
+
+def _first_difference(one: Any, other: Any) -> str | None:
+    """Return the dotted key at which two nested mappings first differ, or None."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return None if one == other else ""
+    for key in [*one, *(key for key in other if key not in one)]:
+        below = _first_difference(one.get(key), other.get(key))
+        if below is not None:
+            return f"{key}.{below}".rstrip(".")
+    return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Local training of the adapter on a client's coreset."""

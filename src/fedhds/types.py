@@ -1,0 +1,255 @@
+"""The contracts between the stages: what each hands to the next, and what a method must offer.
+
+Plain frozen dataclasses and protocols; nothing here computes.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+"""Named arrays: an adapter, a summary, a reply, a client's memory or a server's state."""
+
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """A mistake the user can mend: one sentence naming the file, the line or the key."""
+
+
+class RunFailed(Exception):
+    """A run that could not go on though its input was fine (every client failed, say)."""
+
+
+class Progress(Protocol):
+    """Where long steps report to; how it is shown is the command line's business."""
+
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        """Yield ``items`` while showing how many of ``total`` are done."""
+        ...
+
+    def say(self, event: str, text: str, **facts: Any) -> None:
+        """Tell one thing: ``event`` and ``facts`` for machines, ``text`` for people."""
+        ...
+
+
+class Silent:
+    """Progress that goes nowhere."""
+
+    def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        """Yield ``items`` untouched."""
+        return iter(items)
+
+    def say(self, event: str, text: str, **facts: Any) -> None:
+        """Say nothing."""
+
+
+# --- data -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Example:
+    """One instruction with its input and its answer, as text.
+
+    ``references`` are all accepted answers (the first is ``output``), ``task`` names the
+    task it belongs to, and ``row`` keeps every column of its source, the unknown ones too.
+    """
+
+    instruction: str
+    input: str
+    output: str
+    task: str
+    references: tuple[str, ...]
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An example and its tokens: what a model reads (``prompt``) and learns (``response``).
+
+    ``response`` ends with the tokenizer's EOS unless ``max_length`` cut it.
+    """
+
+    example: Example
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and response together."""
+        return len(self.prompt) + len(self.response)
+
+
+@dataclass(frozen=True)
+class ClientData:
+    """What one client holds; it never leaves that client."""
+
+    name: str
+    train: tuple[Sample, ...]
+    validation: tuple[Sample, ...] = ()
+
+
+# --- selection ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Per-sample numbers of one client, private to it.
+
+    ``arrays`` maps a signal's name to an array whose first axis is the client's
+    ``samples`` training samples, in their order.
+    """
+
+    samples: int
+    arrays: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """The samples a client trains on.
+
+    Attributes
+    ----------
+    indices : ndarray of int64, shape (n_selected,)
+        Positions in the client's training samples, each once, ascending.
+    weights : ndarray of float32, shape (n_selected,)
+        How much each counts in the training loss.
+    groups : ndarray of int64, shape (n_selected,)
+        The client's group each stands for; -1 where a method has no groups.
+    """
+
+    indices: Array
+    weights: Array
+    groups: Array
+
+    @classmethod
+    def of(
+        cls, indices: Sequence[int] | Array, groups: Sequence[int] | Array | None = None
+    ) -> Coreset:
+        """Build an equally weighted coreset of ``indices`` (any order)."""
+        positions = np.asarray(indices, dtype=np.int64)
+        order = np.argsort(positions, kind="stable")
+        labels = np.full(len(positions), -1) if groups is None else np.asarray(groups)
+        return cls(
+            positions[order], np.ones(len(positions), np.float32), labels[order].astype(np.int64)
+        )
+
+    def __len__(self) -> int:
+        """Return the number of selected samples."""
+        return len(self.indices)
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """What one array of a message may be; anything else is refused on arrival.
+
+    ``shape`` holds fixed lengths or names; equal names within one message must have equal
+    lengths, none above ``longest``. Values must be finite and within ``low``..``high``.
+    """
+
+    dtype: str
+    shape: tuple[int | str, ...]
+    low: float = -np.inf
+    high: float = np.inf
+    longest: int = 1_000_000
+
+
+Schema = Mapping[str, ArraySpec]
+Memory = dict[str, Array]
+State = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One exchange of a selection method: every client speaks, the server answers.
+
+    Attributes
+    ----------
+    client : callable
+        ``(signals, received, memory, rng) -> (summary, memory)``; ``received`` is the
+        server's previous reply and the memory stays on the client.
+    server : callable
+        ``(state, {client: summary}, budget, rng) -> (state, {client: reply})``; the state
+        stays on the server. ``budget`` is the number of samples to select from these
+        clients together, or None if the method is to decide.
+    summary, reply : mapping of str to ArraySpec
+        What may travel up and down.
+    """
+
+    client: Callable[
+        [Signals, Arrays, Memory, np.random.Generator], tuple[dict[str, Array], Memory]
+    ]
+    server: Callable[
+        [State, Mapping[int, Arrays], int | None, np.random.Generator],
+        tuple[State, dict[int, dict[str, Array]]],
+    ]
+    summary: Schema
+    reply: Schema
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a method does in a round: choose anew or keep the coresets, and who takes part."""
+
+    action: Literal["choose", "keep"] = "choose"
+    clients: Literal["sampled", "all"] = "sampled"
+
+
+class SelectionMethod(Protocol):
+    """A way to choose coresets: a frozen dataclass of its options, both halves in one file.
+
+    What most methods share has a default here: no signals, no exchanges, a fresh choice
+    in every round. A method without exchanges is purely local: it gets its client's share
+    of the budget, by size, as ``received["quota"]`` (absent without a budget).
+    """
+
+    private: ClassVar[bool] = True
+    """False if per-sample numbers leave a client; such a method refuses deployment."""
+    budget: ClassVar[Literal["required", "optional", "ignored"]]
+    """Whether the method can do without a number of samples to select."""
+
+    @property
+    def steps(self) -> tuple[Exchange, ...]:
+        """The exchanges before the choice, in order."""
+        return ()
+
+    def needs(self) -> tuple[str, ...]:
+        """Name the signals that the client's half reads."""
+        return ()
+
+    def schedule(self, round: int, rounds: int) -> Schedule:
+        """Say what happens in ``round`` (from 1) of ``rounds``."""
+        return Schedule()
+
+    @abstractmethod
+    def pick(
+        self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
+    ) -> Coreset:
+        """Choose the client's samples from the server's last reply."""
+
+    def remarks(self, state: State) -> tuple[str, ...]:
+        """Tell in sentences what a person should know of the round's choice."""
+        return ()
+
+
+class Aggregation(Protocol):
+    """A way to merge the clients' adapters: a frozen dataclass of its options."""
+
+    def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
+        """Merge ``adapters``, each trained on as many ``samples``, in the order given."""
+        ...
+
+
+class Partition(Protocol):
+    """A way to spread examples over clients: a frozen dataclass of its options."""
+
+    def split(self, examples: Sequence[Example], seed: int) -> list[tuple[str, list[int]]]:
+        """Return each client's name and the positions of its examples, ascending."""
+        ...

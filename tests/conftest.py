@@ -1,0 +1,33 @@
+"""Fixtures of the tests that need a model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import ARCHITECTURES, random_samples, tiny_language_model
+
+from fedhds.models import LanguageModel
+from fedhds.types import Sample
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def model() -> LanguageModel:
+    """Build a fresh tiny Llama with LoRA and dropout."""
+    return tiny_language_model()
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def any_model(request: pytest.FixtureRequest) -> LanguageModel:
+    """Build a fresh tiny model of each architecture with LoRA, without dropout."""
+    return tiny_language_model(request.param, dropout=0.0)
+
+
+@pytest.fixture
+def samples() -> list[Sample]:
+    """Draw seven samples of different lengths."""
+    return random_samples(7)

@@ -1,0 +1,171 @@
+"""What every selection method must keep to, whoever wrote it: found by folder, run on all."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from fedhds import registry
+from fedhds.rng import generator
+from fedhds.types import Arrays, Signals
+
+SIZES = [12, 1, 0, 30, 3]
+WIDTHS = {"hidden_states": (3, 4)}
+"""The shape of one sample's value of each signal."""
+
+
+@pytest.fixture(params=registry.names("selection"))
+def method(request):
+    return registry.load("selection", request.param)()
+
+
+def signals_of(method, sizes=SIZES, same=False):
+    rng = generator(0, "contract")
+    draw = np.zeros if same else lambda shape: rng.normal(size=shape)
+    return {
+        client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
+        for client, n in enumerate(sizes)
+    }
+
+
+def select(method, signals, budget=None, seed=0, dropout_after=None):
+    """Play all exchanges as a round does; a client may drop out after a step."""
+    received: dict[int, Arrays] = {client: {} for client in signals}
+    memory = {client: {} for client in signals}
+    state = {}
+    for number, step in enumerate(method.steps):
+        summaries = {}
+        for client in received:
+            rng = generator(seed, f"step-{number}", client)
+            summaries[client], memory[client] = step.client(
+                signals[client], received[client], memory[client], rng
+            )
+            check_schema(summaries[client], step.summary)
+        if dropout_after == number:
+            summaries.pop(max(summaries))
+        state, received = step.server(state, summaries, budget, generator(seed, "server"))
+        for reply in received.values():
+            check_schema(reply, step.reply)
+    if not method.steps and budget is not None:
+        from fedhds.selection._budget import apportion
+
+        quotas = apportion(budget, [signals[c].samples for c in sorted(signals)])
+        received = {
+            c: {"quota": np.array([q])} for c, q in zip(sorted(signals), quotas, strict=True)
+        }
+    return {
+        client: method.pick(
+            signals[client], received[client], memory[client], generator(seed, "p", client)
+        )
+        for client in received
+    }
+
+
+def check_schema(arrays, schema):
+    assert arrays.keys() == schema.keys()
+    for name, array in arrays.items():
+        assert str(array.dtype) == schema[name].dtype
+        assert array.ndim == len(schema[name].shape)
+        assert np.isfinite(array).all()
+
+
+def default_budget(method):
+    return 10 if method.budget == "required" else None
+
+
+def plain(coresets):
+    return {client: coreset.indices.tolist() for client, coreset in coresets.items()}
+
+
+def test_source_is_named(method):
+    assert "Source:" in (inspect.getmodule(method).__doc__ or "")
+
+
+def test_private_methods_send_no_array_along_the_samples_axis(method):
+    for step in method.steps if method.private else ():
+        assert "samples" not in [axis for spec in step.summary.values() for axis in spec.shape]
+
+
+def test_same_seed_chooses_the_same(method):
+    signals = signals_of(method)
+    first, second = (select(method, signals, default_budget(method)) for _ in range(2))
+    assert plain(first) == plain(second)
+
+
+def test_coresets_hold_each_index_once_and_in_range(method):
+    signals = signals_of(method)
+    for client, coreset in select(method, signals, default_budget(method)).items():
+        assert len(set(coreset.indices.tolist())) == len(coreset)
+        assert all(0 <= i < signals[client].samples for i in coreset.indices)
+        assert coreset.indices.tolist() == sorted(coreset.indices.tolist())
+
+
+def test_weights_and_groups_go_with_the_indices(method):
+    for coreset in select(method, signals_of(method), default_budget(method)).values():
+        assert coreset.weights.shape == coreset.groups.shape == coreset.indices.shape
+        assert (coreset.weights > 0).all()
+
+
+@pytest.mark.parametrize("budget", [1, 7, 46, 1000])
+def test_budget_is_kept_exactly(method, budget):
+    if method.budget == "ignored":
+        budget = sum(SIZES)
+    chosen = select(method, signals_of(method), budget)
+    assert sum(map(len, chosen.values())) == min(budget, sum(SIZES))
+
+
+def test_signals_are_left_as_they_were(method):
+    signals = signals_of(method)
+    before = {c: {n: a.copy() for n, a in s.arrays.items()} for c, s in signals.items()}
+    select(method, signals, default_budget(method))
+    for client, signal in signals.items():
+        for name, array in signal.arrays.items():
+            assert np.array_equal(array, before[client][name])
+
+
+def test_order_of_the_clients_is_irrelevant(method):
+    signals = signals_of(method)
+    turned = dict(reversed(signals.items()))
+    budget = default_budget(method)
+    assert plain(select(method, signals, budget)) == plain(select(method, turned, budget))
+
+
+@pytest.mark.parametrize("sizes", [[1], [0, 2], [3, 3], [5]])
+def test_small_clients_work(method, sizes):
+    chosen = select(method, signals_of(method, sizes), 1)
+    assert 1 <= sum(map(len, chosen.values())) <= sum(sizes)
+
+
+def test_identical_samples_work(method):
+    chosen = select(method, signals_of(method, same=True), default_budget(method))
+    assert sum(map(len, chosen.values())) > 0
+
+
+def test_clients_without_any_sample_choose_nothing(method):
+    assert plain(select(method, signals_of(method, [0, 0]), default_budget(method))) == {
+        0: [],
+        1: [],
+    }
+
+
+def test_non_finite_signals_are_refused(method):
+    signals = signals_of(method)
+    if not method.needs():
+        pytest.skip("the method reads no signals")
+    signals[0].arrays[method.needs()[0]][0] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        select(method, signals, default_budget(method))
+
+
+def test_client_that_drops_out_of_an_exchange_is_not_waited_for(method):
+    if not method.steps:
+        pytest.skip("the method has no exchanges")
+    chosen = select(method, signals_of(method), default_budget(method), dropout_after=0)
+    assert sorted(chosen) == [0, 1, 2, 3]
+
+
+def test_schedule_answers_for_every_round(method):
+    for number in (1, 2, 10):
+        schedule = method.schedule(number, 10)
+        assert schedule.action in ("choose", "keep")
+        assert schedule.clients in ("sampled", "all")

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from flwr.app import Array as FlowerArray
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fedhds.federation.messages import (
+    ADAPTER,
+    FACTS,
+    KINDS,
+    SELECTION,
+    BadMessage,
+    Content,
+    Fact,
+    Part,
+    adapter_schema,
+    pack,
+    unpack,
+)
+from fedhds.types import ArraySpec
+
+PART = Part(
+    {"count": Fact(), "loss": Fact(whole=False)}, required=(SELECTION,), optional=(ADAPTER,)
+)
+SCHEMAS = {
+    SELECTION: {
+        "centroids": ArraySpec("float32", ("groups", 2), low=-5, high=5, longest=10),
+        "sizes": ArraySpec("int64", ("groups",), low=0),
+    },
+    ADAPTER: {"w": ArraySpec("float32", (3,))},
+}
+
+
+def content(**changed):
+    arrays = {"centroids": np.zeros((4, 2), np.float32), "sizes": np.arange(4), **changed}
+    return Content({"count": 3, "loss": 0.5}, {SELECTION: arrays})
+
+
+def test_what_is_packed_comes_out_again():
+    sent = content(centroids=np.arange(8, dtype=np.float32).reshape(4, 2) - 4)
+    received = unpack(pack(sent), PART, SCHEMAS)
+    assert received.facts == sent.facts
+    assert np.array_equal(
+        received.arrays[SELECTION]["centroids"], sent.arrays[SELECTION]["centroids"]
+    )
+
+
+@given(
+    arrays(
+        np.float32, st.integers(0, 10).map(lambda n: (n, 2)), elements=st.floats(-5, 5, width=32)
+    )
+)
+def test_any_array_within_the_schema_passes_unchanged(centroids):
+    sent = content(centroids=centroids, sizes=np.zeros(len(centroids), np.int64))
+    received = unpack(pack(sent), PART, SCHEMAS)
+    assert np.array_equal(received.arrays[SELECTION]["centroids"], centroids)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"centroids": np.zeros((4, 2))}, "float64"),
+        ({"centroids": np.zeros((4, 3), np.float32)}, "shape"),
+        ({"centroids": np.zeros(8, np.float32)}, "axes"),
+        ({"centroids": np.zeros((5, 2), np.float32)}, "shape"),  # sizes has 4
+        ({"centroids": np.full((4, 2), np.nan, np.float32)}, "out of range"),
+        ({"centroids": np.full((4, 2), 6, np.float32)}, "out of range"),
+        ({"sizes": np.array([0, 1, 2, -1])}, "out of range"),
+        ({"centroids": np.zeros((11, 2), np.float32), "sizes": np.arange(11)}, "shape"),
+        ({"texts": np.zeros(1)}, "'texts' is unknown"),
+    ],
+)
+def test_arrays_outside_the_schema_are_refused(changed, complaint):
+    with pytest.raises(BadMessage, match=complaint):
+        unpack(pack(content(**changed)), PART, SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaint"),
+    [
+        ({"count": 3}, "'loss' is missing"),
+        ({"count": 3, "loss": 0.5, "name": 1}, "'name' is unknown"),
+        ({"count": 2.5, "loss": 0.5}, "whole"),
+        ({"count": -1, "loss": 0.5}, "out of range"),
+        ({"count": 3, "loss": float("nan")}, "out of range"),
+        ({"count": 3, "loss": [0.5, 0.25]}, "out of range"),
+    ],
+)
+def test_facts_outside_the_table_are_refused(facts, complaint):
+    records = pack(content())
+    records[FACTS] = MetricRecord(facts)
+    with pytest.raises(BadMessage, match=complaint):
+        unpack(records, PART, SCHEMAS)
+
+
+def test_missing_group_is_refused():
+    with pytest.raises(BadMessage, match="'selection' is missing"):
+        unpack(pack(Content({"count": 3, "loss": 0.5})), PART, SCHEMAS)
+
+
+def test_text_finds_no_place_in_a_message():
+    records = pack(content())
+    records["note"] = ConfigRecord({"instruction": "private"})
+    with pytest.raises(BadMessage, match="does not belong"):
+        unpack(records, PART, SCHEMAS)
+
+
+def test_shape_that_the_bytes_do_not_keep_is_refused():
+    honest = FlowerArray(np.zeros((400, 2), np.float32))
+    lying = FlowerArray("float32", (4, 2), honest.stype, honest.data)
+    records = pack(content())
+    records[SELECTION] = ArrayRecord({"centroids": lying, "sizes": FlowerArray(np.arange(4))})
+    with pytest.raises(BadMessage, match="shape"):
+        unpack(records, PART, SCHEMAS)
+
+
+def test_bytes_that_are_no_array_are_refused():
+    broken = FlowerArray("float32", (4, 2), "numpy.ndarray", b"\x80\x04pickled")
+    records = pack(content())
+    records[SELECTION] = ArrayRecord({"centroids": broken, "sizes": FlowerArray(np.arange(4))})
+    with pytest.raises(BadMessage, match="cannot be read"):
+        unpack(records, PART, SCHEMAS)
+
+
+def test_adapter_schema_allows_exactly_that_adapter():
+    schema = adapter_schema({"w": np.zeros((2, 3), np.float32)})
+    assert schema == {"w": ArraySpec("float32", (2, 3))}
+
+
+def test_no_kind_of_message_has_a_place_for_text():
+    records = {
+        name
+        for kind in KINDS.values()
+        for p in (kind.down, kind.up)
+        for name in (*p.required, *p.optional)
+    }
+    assert records <= {ADAPTER, SELECTION}
+
+
+def test_empty_contents_survive_the_trip():
+    assert unpack(pack(Content()), Part(), {}) == Content()
+
+
+def test_size_counts_a_groups_bytes():
+    # 4 * 2 float32 and 4 int64
+    assert content().size(SELECTION) == 32 + 32
+    assert content().size(ADAPTER) == 0
+
+
+def test_records_are_flowers_own():
+    assert isinstance(pack(content()), RecordDict)

@@ -1,0 +1,31 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedhds.selection._budget import apportion
+
+SIZES = st.lists(st.integers(0, 50), min_size=1, max_size=20)
+
+
+def test_largest_remainders_decide():
+    # 7 * 10/35 = 2, 7 * 11/35 = 2.2, 7 * 14/35 = 2.8 -> the seventh goes to the last
+    assert apportion(7, [10, 11, 14]).tolist() == [2, 2, 3]
+
+
+def test_ties_go_to_the_earlier_part():
+    assert apportion(1, [3, 3]).tolist() == [1, 0]
+
+
+@given(SIZES, st.integers(0, 1200))
+def test_shares_are_exact_and_within_sizes(sizes, budget):
+    shares = apportion(budget, sizes)
+    assert shares.sum() == min(budget, sum(sizes))
+    assert (shares <= np.array(sizes)).all()
+    assert (shares >= 0).all()
+
+
+@given(SIZES, st.integers(0, 1200))
+def test_no_share_is_a_whole_sample_off_its_proportion(sizes, budget):
+    budget = min(budget, sum(sizes))
+    exact = np.array(sizes) * budget / max(sum(sizes), 1)
+    assert (np.abs(apportion(budget, sizes) - exact) < 1).all()

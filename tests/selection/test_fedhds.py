@@ -1,0 +1,178 @@
+"""FedHDS on a hand-sized federation, every number derived beside it."""
+
+import numpy as np
+import pytest
+
+from fedhds.rng import generator
+from fedhds.selection.fedhds import FedHDS
+from fedhds.types import Signals
+
+RNG = generator(0, "test")
+
+# Three clients' centroids. Near the origin lie (0, 0), (.2, 0) and (.1, .1); near (10, 10)
+# lie (10, 10) and (10, 10.2); (50, -50) is alone. HDBSCAN with groups of at least 2 finds
+# the two crowds and calls the lone one noise.
+CENTROIDS = {
+    0: [[0.0, 0.0], [10.0, 10.0]],
+    1: [[50.0, -50.0], [0.2, 0.0], [10.0, 10.2]],
+    2: [[0.1, 0.1]],
+}
+SAMPLES = {0: 6, 1: 9, 2: 4}
+
+
+def summaries(centroids=CENTROIDS):
+    return {
+        client: {
+            "centroids": np.array(points, np.float32).reshape(-1, 2),
+            "samples": np.array([SAMPLES[client]]),
+            "ungrouped": np.array([0]),
+        }
+        for client, points in centroids.items()
+    }
+
+
+def chosen(replies):
+    return {
+        (client, int(group)): int(count)
+        for client, reply in replies.items()
+        for group, count in zip(reply["groups"], reply["samples"], strict=True)
+    }
+
+
+def blobs(sizes, gap=100.0, layers=3, width=4):
+    """Hidden states in well separated heaps, one heap after the other."""
+    rng = generator(0, "blobs")
+    heaps = [rng.normal(i * gap, 1.0, (n, layers, width)) for i, n in enumerate(sizes)]
+    return Signals(sum(sizes), {"hidden_states": np.concatenate(heaps).astype(np.float32)})
+
+
+def test_client_groups_follow_the_heaps_in_its_features():
+    _, memory = FedHDS(min_cluster_size=5).group(blobs([20, 20]), {}, {}, RNG)
+    labels = memory["labels"]
+    grouped = labels >= 0
+    # no group holds samples of both heaps
+    for group in range(labels.max() + 1):
+        heaps = np.flatnonzero(grouped & (labels == group)) // 20
+        assert len(set(heaps.tolist())) == 1
+
+
+def test_centroids_are_in_the_order_of_the_groups_numbers():
+    summary, memory = FedHDS().group(blobs([12, 12, 12]), {}, {}, RNG)
+    points, labels = memory["points"], memory["labels"]
+    # a weighted mean lies within the box around its own group's points
+    for group, centroid in enumerate(summary["centroids"]):
+        members = points[labels == group]
+        assert (members.min(axis=0) - 1e-4 <= centroid).all()
+        assert (centroid <= members.max(axis=0) + 1e-4).all()
+
+
+def test_server_takes_the_centroid_nearest_to_each_global_centre():
+    # Crowd one: the centre is about (.1, .03); distances .104, .104, .067 -> client 2's.
+    # Crowd two: two points at equal distance from their centre -> the first, client 0's.
+    state, replies = FedHDS().choose({}, summaries(), None, RNG)
+    assert chosen(replies) == {(2, 0): 1, (0, 1): 1}
+    assert state["global_groups"] == 2
+
+
+def test_every_client_gets_a_reply_even_if_none_of_its_groups_is_chosen():
+    _, replies = FedHDS().choose({}, summaries(), None, RNG)
+    assert sorted(replies) == [0, 1, 2]
+    assert len(replies[1]["groups"]) == 0
+
+
+def test_no_global_group_falls_back_to_all_client_groups_and_says_so():
+    method = FedHDS()
+    state, replies = method.choose({}, summaries({0: [[0.0, 0.0]], 1: []}), None, RNG)
+    assert chosen(replies) == {(0, 0): 1}
+    assert "every client group was chosen" in method.remarks(state)[0]
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        # the larger crowd (3 members) is represented first
+        (1, {(2, 0): 1}),
+        (2, {(2, 0): 1, (0, 1): 1}),
+        # in turn: client 2, client 0, client 2, client 0, client 2
+        (5, {(2, 0): 3, (0, 1): 2}),
+        # the representatives' clients hold 4 + 6 samples; exactly those
+        (10, {(2, 0): 4, (0, 1): 6}),
+    ],
+)
+def test_budget_goes_round_the_representatives(budget, expected):
+    _, replies = FedHDS().choose({}, summaries(), budget, RNG)
+    assert chosen(replies) == expected
+
+
+def test_budget_beyond_the_representatives_clients_reaches_further_groups():
+    _, replies = FedHDS().choose({}, summaries(), 12, RNG)
+    counts = chosen(replies)
+    assert sum(counts.values()) == 12
+    assert sum(n for (client, _), n in counts.items() if client == 1) > 0
+
+
+def test_budget_beyond_all_samples_takes_them_all():
+    _, replies = FedHDS().choose({}, summaries(), 1000, RNG)
+    assert sum(chosen(replies).values()) == sum(SAMPLES.values())
+
+
+# Five samples on a line: group 0 at 0, 1, 2 (centroid 1), group 1 at 10 and 13 (centroid 11).
+MEMORY = {
+    "points": np.array([[0, 0], [1, 0], [2, 0], [10, 0], [13, 0]], np.float32),
+    "labels": np.array([0, 0, 0, 1, 1]),
+    "centroids": np.array([[1, 0], [11, 0]], np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("groups", "counts", "indices"),
+    [
+        ([0], [1], [1]),  # the sample at the centroid
+        ([1], [1], [3]),  # 10 is nearer to 11 than 13 is
+        ([0, 1], [2, 1], [0, 1, 3]),  # 0 and 2 tie; the first wins
+        ([1], [3], [2, 3, 4]),  # group 1 has two; 2 is nearest to 11 of the others
+        ([], [], []),
+    ],
+)
+def test_pick_takes_the_real_samples_nearest_to_the_chosen_centroids(groups, counts, indices):
+    reply = {"groups": np.array(groups, np.int64), "samples": np.array(counts, np.int64)}
+    coreset = FedHDS().pick(Signals(5), reply, MEMORY, RNG)
+    assert coreset.indices.tolist() == indices
+    assert coreset.groups.tolist() == MEMORY["labels"][coreset.indices].tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_client_of_fewer_than_four_samples_is_one_group(count):
+    summary, memory = FedHDS().group(blobs([count]), {}, {}, RNG)
+    assert len(summary["centroids"]) == 1
+    assert memory["labels"].tolist() == [0] * count
+
+
+def test_client_of_identical_samples_is_one_group():
+    signals = Signals(8, {"hidden_states": np.ones((8, 3, 4), np.float32)})
+    summary, _ = FedHDS().group(signals, {}, {}, RNG)
+    assert summary["centroids"].tolist() == [[0.0, 0.0]]
+
+
+def test_client_where_hdbscan_finds_only_noise_is_one_group_and_counted():
+    # 6 samples cannot hold a group of at least 10
+    method = FedHDS(min_cluster_size=10)
+    summary, _ = method.group(blobs([6]), {}, {}, RNG)
+    assert len(summary["centroids"]) == 1
+    state, _ = method.choose({}, {0: summary, 1: summaries()[1]}, None, RNG)
+    assert any("1 client(s) formed no group" in remark for remark in method.remarks(state))
+
+
+def test_the_whole_method_gives_each_heap_of_each_client_at_most_its_own_samples():
+    method, step = FedHDS(), FedHDS().steps[0]
+    signals = {client: blobs([10, 10, 10]) for client in range(3)}
+    told, kept = {}, {}
+    for client, signal in signals.items():
+        told[client], kept[client] = step.client(signal, {}, {}, generator(0, "g", client))
+    _, replies = step.server({}, told, None, RNG)
+    coresets = {c: method.pick(signals[c], replies[c], kept[c], RNG) for c in signals}
+    assert sum(map(len, coresets.values())) == sum(len(r["groups"]) for r in replies.values()) > 0
+    for client, coreset in coresets.items():
+        # one sample a chosen group, and it is a member of that very group
+        assert coreset.groups.tolist() == kept[client]["labels"][coreset.indices].tolist()
+        assert sorted(coreset.groups.tolist()) == sorted(replies[client]["groups"].tolist())

@@ -1,0 +1,141 @@
+"""Tiny random models of every architecture, their tokenizer, and samples: for any test."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from fedhds.models import LanguageModel, adapter_arrays, add_lora, set_adapter_arrays
+from fedhds.rng import generator, torch_stream
+from fedhds.types import Example, Sample
+
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
+PAD, BOS, EOS, UNKNOWN = range(4)
+POSITIONS = 64
+_LLAMA = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "initializer_range": 0.2,
+}
+_GPT2 = {
+    "n_embd": 16,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_positions": POSITIONS,
+    "embd_pdrop": 0.0,
+    "resid_pdrop": 0.0,
+    "attn_pdrop": 0.0,
+}
+_NEOX = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+_OPT = {
+    "hidden_size": 16,
+    "ffn_dim": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "dropout": 0.0,
+}
+_CONFIGS = {
+    "llama": ("llama", _LLAMA),
+    "qwen3": ("qwen3", _LLAMA),
+    "gemma": ("gemma", _LLAMA),
+    "gemma2": ("gemma2", _LLAMA),
+    "gemma3": ("gemma3_text", _LLAMA),
+    "gpt2": ("gpt2", _GPT2),
+    "gpt-neox": ("gpt_neox", _NEOX),
+    "opt": ("opt", {**_OPT, "word_embed_proj_dim": 16}),
+    # OPT-350M's shape: projections around the layers, and no final norm.
+    "opt-projected": ("opt", {**_OPT, "word_embed_proj_dim": 8, "do_layer_norm_before": False}),
+}
+ARCHITECTURES = tuple(_CONFIGS)
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Build a tokenizer of one token per printable ASCII character."""
+    characters = [c for c in string.printable if c not in "\r\x0b\x0c"]
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL, *characters])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
+    tokenizer.decoder = decoders.Fuse()
+    names = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **names
+    )
+
+
+def tiny_model(architecture: str = "llama", seed: int = 0) -> PreTrainedModel:
+    """Build a random model of 2 layers, width 16 and 64 positions: float32, no dropout."""
+    kind, options = _CONFIGS[architecture]
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=len(tiny_tokenizer()),
+        pad_token_id=PAD,
+        bos_token_id=BOS,
+        eos_token_id=EOS,
+        **({} if kind == "gpt2" else {"max_position_embeddings": POSITIONS}),
+        **options,
+    )
+    with torch_stream(seed, "tiny-model"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        for parameter in model.parameters():
+            # Far from each other, so that no two tokens are about equally likely.
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def save_tiny(folder: Path, architecture: str = "llama") -> Path:
+    """Save a tiny model with its tokenizer as a model folder."""
+    tiny_model(architecture).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def tiny_language_model(
+    architecture: str = "llama", dropout: float = 0.05, seed: int = 0
+) -> LanguageModel:
+    """Build a tiny model with a LoRA adapter that already does something."""
+    adapted = add_lora(tiny_model(architecture, seed), seed, rank=2, alpha=4, dropout=dropout)
+    rng = generator(seed, "tiny-adapter")
+    arrays = adapter_arrays(adapted)
+    random = {n: 0.1 * rng.standard_normal(a.shape, np.float32) for n, a in arrays.items()}
+    set_adapter_arrays(adapted, random)
+    return LanguageModel(adapted, tiny_tokenizer(), torch.device("cpu"))
+
+
+def sample(
+    prompt_ids: Sequence[int],
+    response_ids: Sequence[int],
+    task: str = "t",
+    references: tuple[str, ...] = ("",),
+) -> Sample:
+    """Build a sample from its tokens; its text is left empty."""
+    example = Example("", "", references[0], task, references)
+    return Sample(example, tuple(prompt_ids), tuple(response_ids))
+
+
+def random_samples(count: int, seed: int = 0, longest: int = 12) -> list[Sample]:
+    """Draw samples of random lengths; each response ends with EOS."""
+    rng = generator(seed, "tiny-samples")
+
+    def draw() -> list[int]:
+        return rng.integers(UNKNOWN + 1, 90, size=rng.integers(1, longest)).tolist()
+
+    return [sample(draw(), [*draw(), EOS]) for _ in range(count)]
