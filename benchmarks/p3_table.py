@@ -106,7 +106,10 @@ def main() -> None:
             rows.setdefault(name, []).append(summary)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "p3.md").write_text(table(rows, arguments), encoding="utf-8")
-    plain = {name: [{k: v for k, v in s.items() if k != "per_task"} for s in r] for name, r in rows.items()}
+    plain = {
+        name: [{k: v for k, v in s.items() if k != "per_task"} for s in r]
+        for name, r in rows.items()
+    }
     (RESULTS / "p3.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     print(table(rows, arguments))
 

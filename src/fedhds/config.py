@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -61,7 +62,7 @@ class AdapterConfig(Section):
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)
     dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: list[str] | None = None
+    target_modules: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class DataConfig(Section):
@@ -231,7 +232,8 @@ def parse(plain: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         raise UserError(_sentence(error, Config, "")) from error
     _check(config)
-    return config
+    # with the methods' defaults filled in, it is equal to what it is written as
+    return Config.model_validate(config.resolved())
 
 
 def read_yaml(path: str | Path | None) -> dict[str, Any]:
@@ -239,13 +241,12 @@ def read_yaml(path: str | Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        plain = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(f"there is no config file '{path}'") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"cannot read the config file '{path}': {error}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {_one_line(error)}") from error
+    plain = _from_yaml(text, f"{path}:")
     if plain is not None and not isinstance(plain, dict):
         raise UserError(f"{path}: a config is a mapping of sections, not a {type(plain).__name__}")
     return plain or {}
@@ -254,23 +255,28 @@ def read_yaml(path: str | Path | None) -> dict[str, Any]:
 def build(cls: type[T], given: Any, section: str) -> T:
     """Build a frozen dataclass of options from a mapping (errors as in `load`)."""
     if not isinstance(given, Mapping):
-        raise UserError(f"{section} must be a mapping of its keys, not {given!r}")
+        raise UserError(_no_mapping(section, given))
     unknown = [key for key in given if key not in _fields(cls)]
     if unknown:
         raise UserError(_unknown(unknown[0], _fields(cls), section))
-    types = get_type_hints(cls)
-    values = {}
-    for key, value in given.items():
-        try:
-            values[key] = TypeAdapter(types[key], config=ConfigDict(strict=True)).validate_python(
-                value
-            )
-        except ValidationError as error:
-            raise UserError(_sentence(error, cls, f"{section}.{key}")) from error
+    values = {key: _option(cls, key, value, section) for key, value in given.items()}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        without = field.default is field.default_factory is dataclasses.MISSING
+        if without and field.name not in values:
+            raise UserError(f"{section}.{field.name} has no default and must be set")
     try:
         return cls(**values)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{section}.{error}") from error
+
+
+def _option(cls: type[Any], key: str, value: Any, section: str) -> Any:
+    """Check the type of one option of a dataclass."""
+    kind = get_type_hints(cls)[key]
+    try:
+        return TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        raise UserError(_sentence(error, cls, f"{section}.{key}")) from error
 
 
 def _check(config: Config) -> None:
@@ -282,13 +288,14 @@ def _check(config: Config) -> None:
         except UserError as error:
             key = "kind" if section == "partition" else "method"
             raise UserError(f"{section}.{key}: {error}") from error
-        of_others = {
-            field for name in registry.names(kind) for field in _fields(registry.load(kind, name))
-        }
-        for option in part.options:
-            if option not in of_others:
+        others = registry.names(kind) if part.options else ()
+        classes = (*(registry.load(kind, name) for name in others), cls)
+        owners = {field: owner for owner in classes for field in _fields(owner)}
+        for option, value in part.options.items():
+            if option not in owners:
                 known = [*type(part).model_fields, *_fields(cls)]
                 raise UserError(_unknown(option, known, section))
+            _option(owners[option], option, value, section)
     method, selection = config.selection_method, config.selection
     _ = config.partition_method, config.aggregation_method
     if selection.samples is not None and selection.share is not None:
@@ -326,13 +333,8 @@ def _override(plain: dict[str, Any], override: str) -> None:
     """Set one ``key.key=value`` in nested mappings."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {override}: write it as key.key=value")
-    try:
-        value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise UserError(
-            f"--set {override}: the value is not valid YAML: {_one_line(error)}"
-        ) from error
+        raise UserError(f"--set {override!r}: write it as key.key=value")
+    value = _from_yaml(text, f"--set {override!r}: the value is")
     *parents, last = key.strip().split(".")
     for parent in parents:
         below = plain.get(parent)
@@ -344,28 +346,45 @@ def _override(plain: dict[str, Any], override: str) -> None:
 def _sentence(error: ValidationError, cls: type[Any], section: str) -> str:
     """Put the first of pydantic's errors into one sentence that names the key."""
     first = error.errors()[0]
+    problem, expected = first["type"], first.get("ctx", {}).get("expected", "")
     parts = [str(part) for part in first["loc"] if not str(part).startswith("constrained-")]
     key = ".".join([section, *parts] if section else parts)
-    if first["type"] == "extra_forbidden":
+    if parts[-1:] == ["[key]"]:
+        return _unknown(parts[-2], re.findall(r"'(\w+)'", expected), ".".join(parts[:-2]))
+    if problem in ("extra_forbidden", "invalid_key"):
         model = cls
         for part in parts[:-1]:
             model = model.model_fields[part].annotation
         return _unknown(parts[-1], list(model.model_fields), ".".join(parts[:-1]))
-    message = str(first["msg"])
-    return f"{key}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"
+    if problem == "model_type":
+        return _no_mapping(key, first["input"])
+    message = re.sub(r"^\w+ (?=should)", "", str(first["msg"]))
+    return f"{key} {message} (it is {reprlib.repr(first['input'])})"
+
+
+def _no_mapping(section: str, given: Any) -> str:
+    return f"{section} must be a mapping of its keys, not {reprlib.repr(given)}"
 
 
 def _unknown(key: str, known: list[str], section: str) -> str:
     """Say that a key is unknown and which one may have been meant."""
-    dotted = f"{section}.{key}" if section else str(key)
-    near = difflib.get_close_matches(str(key), known, n=1)
     prefix = f"{section}." if section else ""
+    near = difflib.get_close_matches(str(key), known, n=1)
     hint = f"did you mean '{prefix}{near[0]}'?" if near else f"there are: {', '.join(known)}"
-    return f"unknown key '{dotted}'; {hint}"
+    return f"unknown key {f'{prefix}{key}'!r}; {hint}"
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _from_yaml(text: str, what: str) -> Any:
+    """Read YAML, naming ``what`` it is where it is none."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        raise UserError(f"{what} not valid YAML: {problem}{line}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{what} not valid YAML: {problem}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -374,6 +393,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: list[Any] = []
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(

@@ -52,7 +52,7 @@ def read_json(path: Path) -> Any:
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write named arrays as safetensors, atomically."""
     with replacing(path) as temporary:
-        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, temporary)
+        save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, temporary)
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

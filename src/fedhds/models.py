@@ -122,14 +122,10 @@ def load_tokenizer(
     UserError
         If there is none at ``name``, or if it has no EOS token.
     """
-    try:
+    with _loading(f"the tokenizer of '{name}'"):
         tokenizer = AutoTokenizer.from_pretrained(
             locate(name), revision=revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"model.name: cannot load the tokenizer of '{name}': {_brief(error)}"
-        ) from error
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"model.name: the tokenizer of '{name}' has no EOS token, so no response could ever end"
@@ -140,12 +136,10 @@ def load_tokenizer(
 
 def load_config(name: str, revision: str | None, trust_remote_code: bool) -> Any:
     """Load a model's configuration alone (parameters and errors as in `load_tokenizer`)."""
-    try:
+    with _loading(f"the model '{name}'"):
         return AutoConfig.from_pretrained(
             locate(name), revision=revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"model.name: cannot load the model '{name}': {_brief(error)}") from error
 
 
 def load_base(
@@ -163,21 +157,29 @@ def load_base(
         ``auto`` is bfloat16 on CUDA and float32 elsewhere.
     device : str
         ``auto`` is CUDA where there is one, else the CPU; otherwise torch's name.
+
+    Raises
+    ------
+    UserError
+        If there is no whole model of that kind at ``name``.
     """
     target = resolve_device(device)
     if dtype == "auto":
         dtype = "bfloat16" if target.type == "cuda" else "float32"
-    transformers_logging.disable_progress_bar()  # it would draw across our own
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
+    # it would draw across our own
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    with _loading(f"the model '{name}'"):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             locate(name),
             revision=revision,
             trust_remote_code=trust_remote_code,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"model.name: cannot load the model '{name}': {_brief(error)}") from error
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):  # transformers would draw them at random
+        raise UserError(f"model.name: '{name}' has no weights for {missing[0]} of its own model")
     moved: PreTrainedModel = model.to(target)
     return moved
 
@@ -188,7 +190,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         target = torch.device(device)
-        torch.empty(0, device=target)
+        torch.zeros(1, device=target).item()  # "meta" fails here, as it holds no numbers
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"model.device: '{device}' is not usable here: {_brief(error)}") from error
     return target
@@ -302,7 +304,7 @@ def set_adapter_arrays(model: torch.nn.Module, arrays: Arrays) -> None:
                 raise ValueError(
                     f"{name} has shape {arrays[name].shape}, not {tuple(parameter.shape)}"
                 )
-            parameter.copy_(torch.from_numpy(np.ascontiguousarray(arrays[name])))
+            parameter.copy_(torch.from_numpy(np.asarray(arrays[name], order="C")))
 
 
 def save_adapter(model: PeftModel | PreTrainedModel, folder: Path, base_name: str) -> None:
@@ -342,6 +344,18 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
         model.train(training)
 
 
+@contextlib.contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Put whatever a broken model folder makes transformers raise into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"model.name: cannot load {what}: {_brief(error)}") from error
+
+
 def _brief(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first sentence of an error's message."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.split(". ")[0].rstrip(".: ")

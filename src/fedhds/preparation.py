@@ -5,13 +5,11 @@ Nothing is written: a run folder is made only after all of this went well.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from fedhds.config import Config
 from fedhds.data import skew

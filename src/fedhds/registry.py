@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from dataclasses import is_dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from fedhds.types import UserError
@@ -26,10 +26,7 @@ KINDS = {
 
 def names(kind: str) -> tuple[str, ...]:
     """Return the names of all methods of a kind, sorted, those of other packages included."""
-    package = importlib.import_module(KINDS[kind])
-    stems = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
-    own = {stem.replace("_", "-") for stem in stems}
-    return tuple(sorted(own | {point.name for point in entry_points(group=f"fedhds.{kind}")}))
+    return tuple(sorted(_own(kind) | _foreign(kind).keys()))
 
 
 def load(kind: str, name: str) -> type[Any]:
@@ -38,17 +35,17 @@ def load(kind: str, name: str) -> type[Any]:
     Raises
     ------
     UserError
-        If there is no such method; the nearest name is suggested.
+        If there is no such method (the nearest name is suggested), or if the package that
+        brings it is broken.
     """
-    known = names(kind)
-    if name not in known:
+    foreign = _foreign(kind)
+    if name in foreign:
+        return _load_foreign(foreign[name])
+    if name not in _own(kind):
+        known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; there are: {', '.join(known)}"
-        raise UserError(f"unknown {kind} '{name}'{hint}")
-    for point in entry_points(group=f"fedhds.{kind}"):
-        if point.name == name:
-            found: type[Any] = point.load()
-            return found
+        raise UserError(f"unknown {kind} {name!r}{hint}")
     module = importlib.import_module(f"{KINDS[kind]}.{name.replace('-', '_')}")
     (method,) = (
         value
@@ -68,3 +65,23 @@ def source(kind: str, name: str) -> str:
     return next(
         (line.removeprefix("Source:").strip() for line in lines if line.startswith("Source:")), ""
     )
+
+
+def _own(kind: str) -> set[str]:
+    """Return the names of this package's methods, by their files."""
+    package = importlib.import_module(KINDS[kind])
+    stems = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")]
+    return {stem.replace("_", "-") for stem in stems}
+
+
+def _foreign(kind: str) -> dict[str, EntryPoint]:
+    """Return the entry points of other packages' methods, by name."""
+    return {point.name: point for point in entry_points(group=f"fedhds.{kind}")}
+
+
+def _load_foreign(point: EntryPoint) -> type[Any]:
+    try:
+        found: type[Any] = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"'{point.name}' of another package cannot be loaded: {error}") from error
+    return found

@@ -52,10 +52,9 @@ def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: boo
         raise UserError(
             f"'{folder}' is not empty: say --resume to go on or --overwrite to start again"
         )
-    if not (folder / "config.yaml").is_file():
-        raise UserError(
-            f"'{folder}' is not a run folder (it has no config.yaml), so it is left alone"
-        )
+    # many a folder that is not ours has a config.yaml
+    if not (folder / "run.json").is_file():
+        raise UserError(f"'{folder}' is not a run folder (it has no run.json), so it is left alone")
     if resume:
         _check_same_experiment(folder, config, verb)
 
@@ -68,16 +67,19 @@ def check_data(folder: Path, fingerprint: str) -> None:
 
 def begin(folder: Path, experiment: Experiment, verb: Verb, overwrite: bool) -> None:
     """Make the run folder, or clear what an earlier run left in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
     for name in OWNED:
         for leftover in folder.glob(f".{name}.*"):
             leftover.unlink()
         if overwrite:
             _remove(folder / name)
-    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False, allow_unicode=True)
-    write_text(folder / "config.yaml", config)
     data = experiment.data
     write_json(folder / "run.json", {"verb": verb, "data": data.fingerprint, "skew": data.skew})
+    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False, allow_unicode=True)
+    write_text(folder / "config.yaml", config)
 
 
 def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None:
@@ -95,11 +97,13 @@ def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
     differing = _first_difference(kept, config.resolved())
     if differing:
         raise UserError(
-            f"'{folder}' is of another experiment: {differing} differs; say --overwrite or another --out"
+            f"'{folder}' is of another experiment: {differing} differs; "
+            "say --overwrite or another --out"
         )
-    begun = folder / "run.json"
-    if begun.is_file() and (other := read_json(begun)["verb"]) != verb:
-        raise UserError(f"'{folder}' was begun by 'fedhds {other}'; say --overwrite or another --out")
+    if (other := read_json(folder / "run.json")["verb"]) != verb:
+        raise UserError(
+            f"'{folder}' was begun by 'fedhds {other}'; say --overwrite or another --out"
+        )
 
 
 def _first_difference(one: Any, other: Any) -> str | None:

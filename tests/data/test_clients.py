@@ -92,7 +92,10 @@ def test_noise_and_validation_are_applied(make: Make) -> None:
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        (["long"] * 3, "data.train: nothing is left after filtering: 1 over_per_client, 2 response_cut_away"),
+        (
+            ["long"] * 3,
+            "data.train: nothing is left after filtering: 1 over_per_client, 2 response_cut_away",
+        ),
         ([], "data.train: nothing is left after filtering: there were no examples"),
     ],
 )

@@ -1,7 +1,8 @@
 """The rounds on real Flower, in process, with a tiny model; nothing of ours is replaced."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,132 +21,226 @@ from fedhds.selection.full import Full
 from fedhds.selection.random import Random
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
+    ArraySpec,
     ClientData,
+    Coreset,
+    Exchange,
+    RunFailed,
+    Schedule,
     SelectionMethod,
     Silent,
 )
 
+SIZES = (4, 5, 6, 7, 0)
+
+
+def play_rounds(folder, method, state=None, lr=0.01, **settings):
+    """Play rounds with five clients of `SIZES` samples; return state, lines, saved rounds."""
+    model = tiny_language_model()
+    state = state or RunState(adapter_arrays(model.model))
+    saved = []
+
+    def site(context: Context) -> Site:
+        client = int(context.node_config["partition-id"])
+        data = ClientData(
+            f"c{client}",
+            tuple(random_samples(SIZES[client], seed=client)),
+            tuple(random_samples(2, seed=50 + client)),
+        )
+        store = ClientStore(folder / str(client))
+        return Site(client, data, model, method, TuningOptions(lr=lr), 4, 4, 0, store, None)
+
+    defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
+    rounds = Rounds(method=method, **defaults | settings)
+
+    def lead(clients):
+        play(clients, state, rounds, None, lambda now: saved.append(now.round), Silent())
+
+    run_in_process(build_server_app(lead, Silent()), build_client_app(site), len(SIZES))
+    return state, [json.loads(line) for line in state.lines], saved
+
 
 @dataclass(frozen=True)
-class Federation:
-    """Five clients of 4, 5, 6, 7 and 0 samples around one tiny model."""
+class Failing(SelectionMethod):
+    """Takes everything, but fails on clients of the given sizes, ``times`` times in all."""
 
-    folder: object
-    method: SelectionMethod
-    fails: tuple = ()  # (client, kind) pairs, each failing as often as it stands here
-    validation: int = 2
+    sizes: tuple[int, ...]
+    times: int = 1000
+    failed: list[int] = field(default_factory=list)
+    budget: ClassVar[str] = "ignored"
 
-    def play(self, **settings):
-        model = tiny_language_model()
-        state = RunState(adapter_arrays(model.model))
-        failing = list(self.fails)
-        saved = []
+    def pick(self, signals, received, memory, rng):
+        if signals.samples in self.sizes and len(self.failed) < self.times:
+            self.failed.append(signals.samples)
+            raise RuntimeError("out of memory near 'private text'")
+        return Coreset.of(range(signals.samples))
 
-        def site(context: Context) -> Site:
-            client = int(context.node_config["partition-id"])
-            if client in failing:
-                failing.remove(client)
-                raise RuntimeError("out of memory near 'private text'")
-            size = 4 + client if client < 4 else 0
-            data = ClientData(
-                f"c{client}",
-                tuple(random_samples(size, seed=client)),
-                tuple(random_samples(self.validation, seed=50 + client)),
-            )
-            store = ClientStore(self.folder / str(client))
-            return Site(
-                client, data, model, self.method, TuningOptions(lr=0.01), 4, 4, 0, store, None
-            )
 
-        rounds = Rounds(
-            **{
-                "method": self.method,
-                "aggregation": FedAvg(),
-                "rounds": 2,
-                "fraction": 1.0,
-                "seed": 0,
-            }
-            | settings
+@dataclass(frozen=True)
+class Sketching(SelectionMethod):
+    """Two exchanges, memory and state: sums the clients' sizes, then the sums of squares.
+
+    It chooses in odd rounds with everyone and keeps the coresets in even ones.
+    """
+
+    budget: ClassVar[str] = "ignored"
+    TOTAL: ClassVar = {"total": ArraySpec("int64", (1,), low=0)}
+
+    @property
+    def steps(self):
+        return (
+            Exchange(self.size, self.add, self.TOTAL, self.TOTAL),
+            Exchange(self.square, self.add, self.TOTAL, self.TOTAL),
         )
 
-        def lead(clients):
-            play(clients, state, rounds, None, lambda s: saved.append(s.round), Silent())
+    def schedule(self, round, rounds):
+        return Schedule("choose", "all") if round % 2 else Schedule("keep", "sampled")
 
-        run_in_process(build_server_app(lead, Silent()), build_client_app(site), 5)
-        return state, [json.loads(line) for line in state.lines], saved
+    def size(self, signals, received, memory, rng):
+        calls = memory.get("calls", np.array([0])) + 1
+        return {"total": np.array([signals.samples])}, {"calls": calls}
+
+    def square(self, signals, received, memory, rng):
+        assert received["total"] == sum(SIZES)
+        return {"total": np.array([signals.samples**2])}, memory
+
+    def add(self, state, summaries, budget, rng):
+        total = sum(summary["total"] for summary in summaries.values())
+        rounds = state.get("server_calls", np.array([0])) + 1
+        return {"server_calls": rounds}, {client: {"total": total} for client in summaries}
+
+    def pick(self, signals, received, memory, rng):
+        assert received["total"] == sum(size**2 for size in SIZES)
+        # the first sample in the first choice, the first two in the second
+        return Coreset.of(range(min(signals.samples, int(memory["calls"][0]))))
 
 
 def test_a_round_trains_aggregates_and_is_saved(tmp_path):
-    state, lines, saved = Federation(tmp_path, Full()).play()
+    state, lines, saved = play_rounds(tmp_path, Full())
     assert saved == [0, 1, 2]
     # 4 + 5 + 6 + 7 samples, one epoch a round
     assert [line["passes"] for line in lines] == [22, 22]
-    assert state.distinct == {0: 4, 1: 5, 2: 6, 3: 7, 4: 0}
+    assert state.distinct == dict(enumerate(SIZES))
     untouched = adapter_arrays(tiny_language_model().model)
-    assert any(not np.array_equal(state.adapter[n], untouched[n]) for n in untouched)
+    assert any(not np.array_equal(state.adapter[name], untouched[name]) for name in untouched)
 
 
 @pytest.mark.parametrize(
-    ("fraction", "count"), [(0.01, 1), (0.2, 1), (0.21, 2), (0.6, 3), (1.0, 5)]
+    ("fraction", "count"),
+    [(0.01, 1), (0.2, 1), (0.21, 2), (0.6, 3), (1.0, 5)],  # .21 * 5 = 1.05; .6 * 5 is 3
 )
 def test_the_fraction_is_rounded_up(tmp_path, fraction, count):
-    # .6 * 5 is exactly 3, .21 * 5 = 1.05 -> 2
-    _, lines, _ = Federation(tmp_path, Full()).play(fraction=fraction, rounds=1, tune=False)
+    _, lines, _ = play_rounds(tmp_path, Full(), fraction=fraction, rounds=1, tune=False)
     assert len(lines[0]["clients"]) == count
 
 
 def test_different_rounds_sample_different_clients(tmp_path):
-    _, lines, _ = Federation(tmp_path, Full()).play(fraction=0.4, rounds=6, tune=False)
+    _, lines, _ = play_rounds(tmp_path, Full(), fraction=0.4, rounds=6, tune=False)
     assert len({tuple(line["clients"]) for line in lines}) > 1
 
 
-def test_a_budget_is_divided_by_size(tmp_path):
+@pytest.mark.parametrize("budget", [{"samples": 11}, {"share": 0.5}])
+def test_a_budget_is_divided_by_size(tmp_path, budget):
     # 11 of 22: 2, 2.5, 3, 3.5, 0 -> whole parts 2, 2, 3, 3 and the earlier half gets the last
-    state, lines, _ = Federation(tmp_path, Random()).play(samples=11, rounds=1)
+    state, lines, _ = play_rounds(tmp_path, Random(), rounds=1, **budget)
     assert lines[0]["samples"] == 11
     assert state.distinct == {0: 2, 1: 3, 2: 3, 3: 3, 4: 0}
 
 
-def test_a_share_is_of_the_rounds_clients(tmp_path):
-    _, lines, _ = Federation(tmp_path, Random()).play(share=0.5, rounds=1)
-    assert lines[0]["samples"] == 11
-
-
 def test_distinct_samples_are_counted_once(tmp_path):
-    state, lines, _ = Federation(tmp_path, Random()).play(samples=11, rounds=4)
+    state, lines, _ = play_rounds(tmp_path, Random(), samples=11, rounds=4)
     assert sum(line["samples"] for line in lines) == 44
     assert 11 < sum(state.distinct.values()) <= 22
 
 
+def test_selecting_alone_leaves_the_adapter_untouched(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Full(), tune=False)
+    untouched = adapter_arrays(tiny_language_model().model)
+    assert all(np.array_equal(state.adapter[name], untouched[name]) for name in untouched)
+    assert lines[0]["passes"] == 0
+    assert state.best is None
+
+
+def test_several_exchanges_with_memory_and_state(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Sketching(), rounds=4, fraction=0.4)
+    # rounds 1 and 3 choose with everyone; 1 and then 2 samples of each client that has any
+    assert [line["clients"] for line in lines[::2]] == [[0, 1, 2, 3, 4]] * 2
+    assert [line["samples"] for line in lines[::2]] == [4, 8]
+    assert state.method["server_calls"] == 4  # two exchanges in each of two rounds
+
+
+def test_kept_coresets_are_those_of_the_last_choice(tmp_path):
+    _, lines, _ = play_rounds(tmp_path, Sketching(), rounds=4, fraction=0.4)
+    for line, each in ((lines[1], 1), (lines[3], 2)):
+        assert len(line["clients"]) == 2
+        assert line["samples"] == each * sum(SIZES[client] > 0 for client in line["clients"])
+
+
 def test_a_failing_client_is_left_out_and_named_without_its_words(tmp_path):
-    # the third time it is asked: hello, train in round 1 ...
-    state, lines, _ = Federation(tmp_path, Full(), fails=()).play(rounds=1)
-    federation = FailsInTraining(tmp_path / "again", Full(), client=2)
-    state, lines, _ = federation.play(rounds=1)
+    _, lines, _ = play_rounds(tmp_path, Failing(sizes=(6,)), rounds=1)
     assert lines[0]["failed"] == {"2": "RuntimeError"}
     assert lines[0]["passes"] == 4 + 5 + 7
     assert "private" not in json.dumps(lines)
 
 
+def test_a_round_in_which_everyone_fails_is_played_again(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Failing(sizes=SIZES, times=5), rounds=1)
+    assert lines[0]["passes"] == 22
+    assert state.counts["repeated_rounds"] == 1
+
+
+def test_a_round_that_fails_twice_ends_the_run_with_the_last_good_state(tmp_path):
+    state, _, _ = play_rounds(tmp_path, Full(), rounds=1)
+    good = {name: array.copy() for name, array in state.adapter.items()}
+    with pytest.raises(RunFailed, match=r"round 2 failed twice.*RuntimeError"):
+        play_rounds(tmp_path, Failing(sizes=SIZES), state, rounds=2)
+    assert state.round == 1
+    assert all(np.array_equal(state.adapter[name], good[name]) for name in good)
+
+
+def test_nothing_selected_trains_nothing_and_says_so(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Nothing(), rounds=1)
+    untouched = adapter_arrays(tiny_language_model().model)
+    assert all(np.array_equal(state.adapter[name], untouched[name]) for name in untouched)
+    assert "nothing was trained" in lines[0]["remarks"][0]
+
+
 @dataclass(frozen=True)
-class FailsInTraining(Federation):
-    """A federation where one client (or all, with None) cannot train the first ``times`` times."""
+class Nothing(SelectionMethod):
+    """Selects nothing."""
 
-    client: int | None = None
-    times: int = 99
+    budget: ClassVar[str] = "ignored"
 
-    def play(self, **settings):
-        from fedhds.federation import client_app
+    def pick(self, signals, received, memory, rng):
+        return Coreset.of([])
 
-        calls = {"left": self.times * (5 if self.client is None else 1)}
-        real = client_app.tune
 
-        def breaking(model, samples, weights, options, seed, client, round, progress):
-            if self.client in (None, client) and calls["left"] > 0:
-                calls["left"] -= 1
-                raise RuntimeError("out of memory near 'private text'")
-            return real(model, samples, weights, options, seed, client, round, progress)
+def test_going_on_from_a_saved_round_gives_the_same_adapter(tmp_path):
+    whole, _, _ = play_rounds(tmp_path / "whole", Random(), samples=8, rounds=4)
+    half, _, _ = play_rounds(tmp_path / "half", Random(), samples=8, rounds=2)
+    resumed, _, _ = play_rounds(tmp_path / "half", Random(), half, samples=8, rounds=4)
+    assert all(np.array_equal(whole.adapter[n], resumed.adapter[n]) for n in whole.adapter)
+    assert whole.distinct == resumed.distinct
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(client_app, "tune", breaking)
-            return super().play(**settings)
+
+def test_the_best_round_is_the_one_of_the_lowest_validation_loss(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Full(), rounds=5, every=1)
+    losses = [line["evaluation"]["validation"]["loss"] for line in lines]
+    assert state.best["round"] == int(np.argmin(losses)) + 1
+    assert state.best["validation"]["loss"] == min(losses)
+
+
+def test_patience_stops_early(tmp_path):
+    # a learning rate this high makes the validation loss rise at once
+    state, lines, _ = play_rounds(tmp_path, Full(), lr=0.5, rounds=30, every=1, patience=2)
+    losses = [line["evaluation"]["validation"]["loss"] for line in lines]
+    assert len(lines) < 30
+    assert all(loss >= min(losses[:-2]) for loss in losses[-2:])
+    assert state.worse_since == 2
+
+
+def test_bytes_are_those_of_the_arrays_sent(tmp_path):
+    state, lines, _ = play_rounds(tmp_path, Full(), rounds=1, validation_clients=0)
+    adapter = sum(array.nbytes for array in state.adapter.values())
+    # down to five clients; up from the four that have samples
+    assert lines[0]["bytes"] == {"adapters_down": 5 * adapter, "adapters_up": 4 * adapter}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -36,7 +37,9 @@ class TextProgress:
     """Sentences on standard error, and bars with rate and remaining time on a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(
+            stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -74,7 +77,7 @@ class TextProgress:
 
     def say(self, event: str, text: str, **facts: Any) -> None:
         """Print a sentence."""
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
 
 class QuietProgress:
@@ -117,4 +120,13 @@ class JsonProgress(QuietProgress):
         """Print the event with its time and facts, and its text where there is one."""
         told = {"time": round(time.time(), 3), "event": event, **facts}
         told |= {"text": text} if text else {}
-        print(json.dumps(told, ensure_ascii=False, default=str), flush=True)
+        print(json.dumps(_finite(told), ensure_ascii=False, default=str), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    """Replace what is no finite number by None, for JSON has no other."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -62,10 +62,13 @@ def session(quiet: bool, json_log: bool, hint: str = "") -> Iterator[Progress]:
 
 
 def results() -> Console:
-    """Return the console for results: standard output, wide enough for tables in a pipe."""
+    """Return the console for results: standard output, wide enough for tables in a pipe.
+
+    Names of tasks and folders are printed as they are, brackets and colons included.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)
 
 
 def _fail(progress: Any, sentence: str, status: int) -> None:

@@ -96,7 +96,9 @@ def build_clients(
         clients.append(ClientData(name, *split_validation(samples, validation, seed, index)))
     if not any(client.train for client in clients):
         counts = ", ".join(f"{count} {reason}" for reason, count in (+dropped).items())
-        raise UserError(f"data.train: nothing is left after filtering: {counts or 'there were no examples'}")
+        raise UserError(
+            f"data.train: nothing is left after filtering: {counts or 'there were no examples'}"
+        )
     return clients, +dropped
 
 

@@ -90,13 +90,13 @@ class InProcessGrid(Grid):
 
 def run_in_process(server_app: ServerApp, client_app: ClientApp, clients: int) -> None:
     """Run a federation of ``clients`` clients in this process."""
-    with _identity():
+    with flower_identity():
         grid = InProcessGrid(client_app, clients)
         server_app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}))
 
 
 @contextmanager
-def _identity() -> Iterator[None]:
+def flower_identity() -> Iterator[None]:
     """Set the identity that Flower's `Message` asks of the process, and take it back.
 
     The one private touch: without it no message can be made outside Flower's runtimes.

@@ -27,12 +27,16 @@ def verdict(chosen: Summary, full: Summary) -> str:
     saved = 1 - chosen["sample_passes"] / full["sample_passes"]
     faster = full["seconds"]["tuning"] / max(chosen["seconds"]["tuning"], 1e-9)
     work = _local_seconds(full) / max(_local_seconds(chosen), 1e-9)
-    difference = chosen["rouge_l_after"] - full["rouge_l_after"]
+    cost = (
+        f"{_choosing_seconds(chosen):.1f} s of choosing and "
+        f"{_kilobytes(_choosing_bytes(chosen))} more traffic"
+    )
+    if chosen["rouge_l_after"] is not None and full["rouge_l_after"] is not None:
+        difference = chosen["rouge_l_after"] - full["rouge_l_after"]
+        cost += f", and unseen Rouge-L is {difference:+.3f} against 'full'"
     return (
         f"Choosing saved {saved:.1%} of the training passes: tuning took 1/{faster:.1f} of the "
-        f"time, the clients' whole work (signals, grouping, tuning) 1/{work:.1f}. It cost "
-        f"{_choosing_seconds(chosen):.1f} s of choosing and {_kilobytes(_choosing_bytes(chosen))} "
-        f"more traffic, and unseen Rouge-L is {difference:+.3f} against 'full'."
+        f"time, the clients' whole work (signals, grouping, tuning) 1/{work:.1f}. It cost {cost}."
     )
 
 

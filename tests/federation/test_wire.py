@@ -1,0 +1,123 @@
+"""Records all traffic of a run and finds nothing in it that the message table does not allow."""
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, Context, MetricRecord, RecordDict
+from tiny import EOS, sample, tiny_language_model
+
+from fedhds import registry
+from fedhds.aggregation.fedavg import FedAvg
+from fedhds.federation.checkpoint import RunState
+from fedhds.federation.client_app import Site, build_client_app
+from fedhds.federation.client_store import ClientStore
+from fedhds.federation.in_process import RUN_ID, SERVER_NODE, InProcessGrid, flower_identity
+from fedhds.federation.messages import ADAPTER, EVALUATE, HELLO, KINDS, SELECT, TRAIN
+from fedhds.federation.rounds import Rounds, play
+from fedhds.federation.server_app import build_server_app
+from fedhds.models import adapter_arrays
+from fedhds.rng import generator
+from fedhds.tuning.options import TuningOptions
+from fedhds.types import ClientData, Silent
+
+CLIENTS, SAMPLES = 3, 23
+"""23 is the length of nothing that may travel, so an axis of 23 would be per-sample values."""
+
+
+class Recording(InProcessGrid):
+    """The in-process engine, keeping every message it carries."""
+
+    def __init__(self, app, clients):
+        super().__init__(app, clients)
+        self.kept = []
+
+    def _answer(self, message):
+        self.kept.append(("down", message.metadata.message_type, message.content))
+        reply = super()._answer(message)
+        self.kept.append(("up", message.metadata.message_type, reply.content))
+        return reply
+
+
+def client_data(client):
+    rng = generator(0, "wire", client)
+    samples = [
+        sample(rng.integers(4, 90, 9).tolist(), [*rng.integers(4, 90, 4).tolist(), EOS])
+        for _ in range(SAMPLES)
+    ]
+    return ClientData(f"secret-name-{client}", tuple(samples), tuple(samples[:3]))
+
+
+@pytest.fixture(scope="module", params=registry.names("selection"))
+def traffic(request, tmp_path_factory):
+    """All (direction, kind, records) of two rounds with one selection method."""
+    method = registry.load("selection", request.param)()
+    model, folder = tiny_language_model(), tmp_path_factory.mktemp("wire")
+
+    def site(context: Context) -> Site:
+        client = int(context.node_config["partition-id"])
+        store = ClientStore(folder / str(client))
+        return Site(
+            client, client_data(client), model, method, TuningOptions(), 4, 8, 0, store, None
+        )
+
+    samples = 7 if method.budget == "required" else None
+    rounds = Rounds(method, FedAvg(), rounds=2, fraction=1.0, seed=0, samples=samples, every=1)
+    state = RunState(adapter_arrays(model.model))
+    server = build_server_app(
+        lambda clients: play(clients, state, rounds, None, lambda _: None, Silent()), Silent()
+    )
+    with flower_identity():
+        grid = Recording(build_client_app(site), CLIENTS)
+        server(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}))
+    return grid.kept
+
+
+def test_only_kinds_of_the_table_travel(traffic):
+    kinds = {kind for _, kind, _ in traffic}
+    assert kinds - {SELECT} == {HELLO, TRAIN, EVALUATE}
+    assert kinds <= set(KINDS)
+
+
+def test_only_records_and_facts_of_the_table_travel(traffic):
+    for way, kind, records in traffic:
+        part = getattr(KINDS[kind], way)
+        groups = {name for name, record in records.items() if isinstance(record, ArrayRecord)}
+        assert set(part.required) <= groups <= {*part.required, *part.optional}
+        (facts,) = (record for record in records.values() if not isinstance(record, ArrayRecord))
+        assert isinstance(facts, MetricRecord)
+        assert set(facts) == set(part.facts)
+        assert all(isinstance(value, int | float) for value in facts.values())
+
+
+def test_no_array_has_an_axis_along_the_samples(traffic):
+    shapes = {
+        array.shape
+        for _, _, records in traffic
+        for a in records.array_records.values()
+        for array in a.values()
+    }
+    assert shapes
+    assert not [shape for shape in shapes if SAMPLES in shape]
+
+
+def test_no_text_and_no_token_ids_travel(traffic):
+    carried = b"".join(
+        array.data
+        for _, _, records in traffic
+        for a in records.array_records.values()
+        for array in a.values()
+    )
+    assert b"secret-name" not in carried
+    for client in range(CLIENTS):
+        for each in client_data(client).train:
+            for kind in (np.int64, np.int32, np.uint16, np.float32):
+                assert np.array(each.prompt, kind).tobytes() not in carried
+
+
+def test_clients_are_sent_the_adapter_once_a_round(traffic):
+    for round in (1, 2):
+        down = [
+            records
+            for way, kind, records in traffic
+            if way == "down" and kind in (SELECT, TRAIN) and records["facts"]["round"] == round
+        ]
+        assert sum(ADAPTER in records for records in down) == CLIENTS

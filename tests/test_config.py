@@ -1,0 +1,373 @@
+"""The configuration: what is read, what is filled in, and one sentence for each mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedhds import config
+from fedhds.types import UserError
+
+SECTIONS = config.Config.model_fields
+
+
+def mistake(source=None, *overrides: str) -> str:
+    """Load a wrong configuration and return the one sentence that says so."""
+    with pytest.raises(UserError) as raised:
+        config.load(source, overrides)
+    sentence = str(raised.value)
+    assert "\n" not in sentence
+    assert not any(leak in sentence for leak in ("further information", "type=", "[key]", "Input"))
+    return sentence
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# --- what is read -------------------------------------------------------------------------------
+
+
+def test_without_a_source_it_is_the_papers_setting():
+    loaded = config.load(None)
+    assert loaded.model.name == "embedded"
+    assert (loaded.adapter.rank, loaded.adapter.alpha, loaded.adapter.dropout) == (8, 16, 0.05)
+    assert (loaded.selection.method, loaded.aggregation.method) == ("fedhds", "fedavg")
+    assert (loaded.federation.fraction, loaded.tuning.lr) == (0.05, 3e-4)
+
+
+def test_yaml_file_and_mapping_give_the_same(tmp_path):
+    plain = {"seed": 3, "selection": {"method": "random", "samples": 5}, "tuning": {"lr": 1e-5}}
+    text = "seed: 3\nselection: {method: random, samples: 5}\ntuning:\n  lr: 1e-5\n"
+    path = write(tmp_path, text)
+    assert config.load(path) == config.load(str(path)) == config.load(plain)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "--- {}\n"])
+def test_empty_file_is_the_defaults(tmp_path, text):
+    assert config.load(write(tmp_path, text)) == config.load(None)
+
+
+def test_merged_mapping_gives_way_to_the_keys_beside_it(tmp_path):
+    path = write(tmp_path, "tuning: {<<: {lr: 1, epochs: 2}, epochs: 3}\n")
+    assert (config.load(path).tuning.lr, config.load(path).tuning.epochs) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("tuning.lr=3e-4", "tuning", "lr", 0.0003),
+        ("tuning.lr=1E+2", "tuning", "lr", 100.0),
+        ("tuning.lr=2", "tuning", "lr", 2.0),
+        ("tuning.clip=null", "tuning", "clip", None),
+        (
+            "adapter.target_modules=[q_proj, v_proj]",
+            "adapter",
+            "target_modules",
+            ["q_proj", "v_proj"],
+        ),
+        ("data.columns.output=answer", "data", "columns", {"output": "answer"}),
+        ("data.train=a=b.jsonl", "data", "train", "a=b.jsonl"),
+        ("data.train=1e3.jsonl", "data", "train", "1e3.jsonl"),
+        ("evaluation.per_task=", "evaluation", "per_task", None),
+        ("model.trust_remote_code=yes", "model", "trust_remote_code", True),
+        ("selection={method: random, samples: 5}", "selection", "samples", 5),
+    ],
+)
+def test_override_sets_a_yaml_value(override, section, key, value):
+    source = {"data": {"train": "x.jsonl"}, "evaluation": {"per_task": 3}}
+    found = getattr(getattr(config.load(source, [override]), section), key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_overrides_apply_in_order_and_leave_the_source_alone():
+    source = {"selection": {"method": "full"}}
+    overrides = ["selection.method=random", "selection.samples=5", "selection.samples=6", "seed =7"]
+    loaded = config.load(source, overrides)
+    assert (loaded.selection.method, loaded.selection.samples, loaded.seed) == ("random", 6, 7)
+    assert source == {"selection": {"method": "full"}}
+
+
+def test_override_replaces_what_is_no_mapping():
+    assert config.load({"selection": None}, ["selection.method=full"]).selection.method == "full"
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("selction", "selection"),
+        ("federation.round", "federation.rounds"),
+        ("model.nam", "model.name"),
+        ("tuning.lrr", "tuning.lr"),
+        ("selection.min_cluster_sise", "selection.min_cluster_size"),
+        ("selection.sample", "selection.samples"),
+        ("partition.kinds", "partition.kind"),
+        ("data.columns.instructon", "data.columns.instruction"),
+    ],
+)
+def test_unknown_key_names_the_nearest(key, meant):
+    assert mistake(None, f"{key}=1") == f"unknown key '{key}'; did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ({"xyzzy": 1}, f"unknown key 'xyzzy'; there are: {', '.join(SECTIONS)}"),
+        ({1: 1}, f"unknown key '1'; there are: {', '.join(SECTIONS)}"),
+        ({"a\nb": 1}, f"unknown key 'a\\nb'; there are: {', '.join(SECTIONS)}"),
+        ({"selection": {2: 1}}, "unknown key 'selection.2'; there are: method, samples, share"),
+        (
+            {"federation": {None: 1}},
+            "unknown key 'federation.None'; there are: engine, rounds, fraction",
+        ),
+    ],
+)
+def test_unknown_key_like_nothing_lists_what_there_is(source, sentence):
+    assert mistake(source) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("federation.rounds=x", "federation.rounds should be a valid integer (it is 'x')"),
+        ("federation.rounds=2.0", "federation.rounds should be a valid integer (it is 2.0)"),
+        ("seed=true", "seed should be a valid integer (it is True)"),
+        ("tuning.lr=abc", "tuning.lr should be a valid number (it is 'abc')"),
+        ("tuning.epochs=1.5", "tuning.epochs should be a valid integer (it is 1.5)"),
+        ("model.name=on", "model.name should be a valid string (it is True)"),
+        ("data.columns={input: 3}", "data.columns.input should be a valid string (it is 3)"),
+        ("adapter.target_modules=q", "adapter.target_modules should be a valid list (it is 'q')"),
+        (
+            "adapter.target_modules=[q, 3]",
+            "adapter.target_modules.1 should be a valid string (it is 3)",
+        ),
+        (
+            "selection.min_cluster_size=x",
+            "selection.min_cluster_size should be a valid integer (it is 'x')",
+        ),
+        ("selection=fedhds", "selection must be a mapping of its keys, not 'fedhds'"),
+        ("federation=null", "federation must be a mapping of its keys, not None"),
+        ("tuning=[1]", "tuning must be a mapping of its keys, not [1]"),
+        ("selection.method.x=1", "selection.method should be a valid string (it is {'x': 1})"),
+    ],
+)
+def test_wrong_type_names_key_and_value(override, sentence):
+    assert mistake(None, override) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("federation.rounds=0", "federation.rounds should be greater than or equal to 1 (it is 0)"),
+        (
+            "federation.fraction=1.5",
+            "federation.fraction should be less than or equal to 1 (it is 1.5)",
+        ),
+        (
+            "federation.fraction=.nan",
+            "federation.fraction should be less than or equal to 1 (it is nan)",
+        ),
+        ("seed=-1", "seed should be greater than or equal to 0 (it is -1)"),
+        (
+            "model.dtype=half",
+            "model.dtype should be 'auto', 'float32', 'float16' or 'bfloat16' (it is 'half')",
+        ),
+        (
+            "adapter.target_modules=[]",
+            "adapter.target_modules should have at least 1 item after validation, not 0 (it is [])",
+        ),
+        ("tuning.lr=-1", "tuning.lr must be a finite number above 0, not -1.0"),
+        ("tuning.steps=0", "tuning.steps must be at least 1, not 0"),
+        ("selection.min_cluster_size=1", "selection.min_cluster_size must be at least 2"),
+        ("partition={kind: iid, clients: 0}", "partition.clients must be at least 1"),
+    ],
+)
+def test_out_of_range_names_key_and_value(override, sentence):
+    assert mistake(None, override) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (
+            "selection.method=fedhdx",
+            "selection.method: unknown selection 'fedhdx'; did you mean 'fedhds'?",
+        ),
+        ("partition.kind=idd", "partition.kind: unknown partition 'idd'; did you mean 'iid'?"),
+        (
+            "aggregation.method=fedavgm",
+            "aggregation.method: unknown aggregation 'fedavgm'; did you mean 'fedavg'?",
+        ),
+    ],
+)
+def test_unknown_method_names_the_nearest(override, sentence):
+    assert mistake(None, override) == sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"), [("iid", "clients"), ("dirichlet", "clients"), ("column", "by")]
+)
+def test_option_without_default_must_be_set(kind, option):
+    sentence = f"partition.{option} has no default and must be set"
+    assert mistake({"partition": {"kind": kind}}) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("seed", "--set 'seed': write it as key.key=value"),
+        ("=3", "--set '=3': write it as key.key=value"),
+        ("seed=[1", "--set 'seed=[1': the value is not valid YAML: while parsing a flow sequence"),
+        ("seed={a: 1, a: 2}", "the key 'a' stands twice (line 1)"),
+        ("seed=2020-13-01", "the value is not valid YAML: month must be in 1..12"),
+        ("seed=!!python/name:os.system", "could not determine a constructor for the tag"),
+        ("seed=" + "[" * 5000, "the value is not valid YAML"),
+    ],
+)
+def test_broken_override_is_quoted(override, problem):
+    assert problem in mistake(None, override)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("seed: 1\nmodel: {}\nseed: 2\n", ": not valid YAML: the key 'seed' stands twice (line 3)"),
+        ("model: {name: a, name: b}\n", ": not valid YAML: the key 'name' stands twice (line 1)"),
+        ("seed: [1\n", ": not valid YAML: while parsing a flow sequence, expected"),
+        ("seed: 1\n---\nseed: 2\n", ": not valid YAML: expected a single document in the stream"),
+        ("- seed\n", ": a config is a mapping of sections, not a list"),
+        ("seed\n", ": a config is a mapping of sections, not a str"),
+    ],
+)
+def test_broken_file_is_named(tmp_path, text, problem):
+    path = write(tmp_path, text)
+    assert mistake(path).startswith(f"{path}{problem}")
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path):
+    absent, binary = tmp_path / "absent.yaml", tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert mistake(absent) == f"there is no config file '{absent}'"
+    assert mistake(binary).startswith(f"cannot read the config file '{binary}'")
+    assert mistake(tmp_path).startswith(f"cannot read the config file '{tmp_path}'")
+
+
+def test_endless_value_is_quoted_in_brief():
+    assert len(mistake({"seed": "x" * 100_000})) < 100
+
+
+# --- several keys at once -----------------------------------------------------------------------
+
+
+def test_two_budgets_are_refused():
+    sentence = "selection.samples and selection.share are two budgets: give one of them"
+    assert mistake(None, "selection.samples=5", "selection.share=0.5") == sentence
+
+
+def test_random_needs_a_budget():
+    assert "selection.method 'random' needs a budget" in mistake(None, "selection.method=random")
+    for budget in ("samples=5", "share=0.5"):
+        config.load(None, ["selection.method=random", f"selection.{budget}"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "notice"),
+    [
+        (
+            ["selection.method=full", "selection.min_cluster_size=3"],
+            "selection.min_cluster_size is not an option of 'full' and is not used",
+        ),
+        (["partition.alpha=0.5"], "partition.alpha is not an option of 'task' and is not used"),
+        (
+            ["selection.method=full", "selection.share=0.5"],
+            "selection.share is not used: 'full' takes all",
+        ),
+    ],
+)
+def test_key_of_another_method_is_only_noticed(overrides, notice):
+    assert config.load(None, overrides).notices() == [notice]
+
+
+def test_key_of_another_method_has_its_type_all_the_same():
+    sentence = "selection.min_cluster_size should be a valid integer (it is 'x')"
+    assert mistake(None, "selection.method=full", "selection.min_cluster_size=x") == sentence
+
+
+@pytest.mark.parametrize("data", [{}, {"preset": "toy"}, {"train": "a"}, {"train": "a", "preset": "p3"}])  # fmt: skip
+def test_preset_that_goes_with_the_data_is_taken(data):
+    assert config.load({"data": data}).data.preset == data.get("preset")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"preset": "toy", "train": "a"}, "data.preset 'toy' is generated"),
+        ({"preset": "p3"}, "data.preset 'p3' needs data.train"),
+        ({"eval": "b"}, "data.eval needs data.train"),
+    ],
+)
+def test_preset_that_contradicts_the_data_is_refused(data, problem):
+    assert mistake({"data": data}).startswith(problem)
+
+
+# --- written and read again ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["selection={method: random, share: 1}", "federation.fraction=1"],
+        ["selection.method=full", "selection.min_cluster_size=3"],
+        ["partition={kind: dirichlet, clients: 3, alpha: 1}", "tuning.lr=1"],
+        ["partition={kind: column, by: writer}", "data={train: a, columns: {task: t}}"],
+    ],
+)
+def test_resolved_configuration_reads_as_itself(tmp_path, overrides):
+    loaded = config.load(None, overrides)
+    path = write(tmp_path, yaml.safe_dump(loaded.resolved(), sort_keys=False))
+    again = config.load(path)
+    assert again == loaded
+    assert again.resolved() == loaded.resolved()
+    assert again.notices() == loaded.notices()
+
+
+def test_resolved_fills_in_the_methods_defaults():
+    resolved = config.load(None, ["partition={kind: dirichlet, clients: 3}"]).resolved()
+    assert resolved["selection"]["min_cluster_size"] == 2
+    assert resolved["partition"]["alpha"] == 0.5
+    assert resolved["tuning"]["optimizer"] == "adam"
+
+
+WORDS = sorted({*SECTIONS, "method", "kind", "samples", "lr", "columns", "min_cluster_size", "by"})
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["fedhds", "random", "full", "iid", "p3", "toy"])
+)
+keys = st.sampled_from(WORDS) | st.text(max_size=5) | st.integers()
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=8
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(keys, values | st.dictionaries(keys, values)))
+def test_any_mapping_is_read_or_refused_in_one_sentence(plain):
+    try:
+        loaded = config.load(plain)
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert config.load(loaded.resolved()) == loaded

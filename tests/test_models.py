@@ -1,0 +1,230 @@
+"""The base model with its adapter: where it comes from, and the adapter as arrays."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from tiny import EOS, PAD, POSITIONS, random_samples, save_tiny, tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM
+
+from fedhds.models import (
+    EMBEDDED,
+    adapter_arrays,
+    add_lora,
+    load_adapter,
+    load_base,
+    load_config,
+    load_tokenizer,
+    locate,
+    positions,
+    resolve_device,
+    response_losses,
+    save_adapter,
+    set_adapter_arrays,
+)
+from fedhds.types import UserError
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def folder(saved, tmp_path) -> Path:
+    """A model folder of its own, to be broken."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def load(folder: Path):
+    load_tokenizer(str(folder), None, False)
+    load_config(str(folder), None, False)
+    return load_base(str(folder))
+
+
+# --- where models are ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["org/name", "name", "Embedded"])
+def test_name_of_nothing_here_is_a_hub_id(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert locate(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/absent/model", "./model", "../model", "~/absent/model", "model/", "a/b/c", "a\\b", "here/x"],
+)
+def test_absent_path_is_never_a_hub_id(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(UserError) as raised:
+        locate(name)
+    assert str(raised.value) == f"model.name: there is no model folder '{name}'"
+
+
+def test_file_is_no_model_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").write_text("")
+    with pytest.raises(UserError, match="there is no model folder 'model'"):
+        locate("model")
+
+
+def test_folder_is_taken_before_a_hub_id_and_needs_a_config(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert locate("model") == "model"
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match="the folder 'model' has no config.json"):
+        locate("model")
+
+
+def test_embedded_model_is_whole():
+    base = load(Path(locate(EMBEDDED)))
+    assert positions(base.config) == positions(load_config(EMBEDDED, None, False))
+
+
+# --- broken models ------------------------------------------------------------------------------
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def as_pickle(folder: Path) -> None:
+    torch.save(tiny_model().state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def without_eos(folder: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (without_eos, "has no EOS token"),
+        (as_pickle, "no file named model.safetensors"),
+        (lambda f: (f / "tokenizer.json").unlink(), "cannot load the tokenizer of"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot load the tokenizer of"),
+        (lambda f: (f / "config.json").write_text("{"), "is not a valid JSON file"),
+        (lambda f: (f / "config.json").write_text("[]"), "cannot load"),
+        (lambda f: rewrite(f / "config.json", model_type="nonsense"), "has model type `nonsense`"),
+        (lambda f: rewrite(f / "config.json", model_type="t5"), "Unrecognized configuration class"),
+        (lambda f: rewrite(f / "config.json", num_hidden_layers=3), "has no weights for"),
+        (lambda f: rewrite(f / "config.json", hidden_size=32), "cannot load the model"),
+        (lambda f: (f / "model.safetensors").write_bytes(b""), "cannot load the model"),
+    ],
+    ids=[
+        "no EOS", "pickle", "no tokenizer", "empty tokenizer", "broken config", "config is a list",
+        "unknown kind", "not causal", "missing weights", "other shapes", "empty weights",
+    ],
+)  # fmt: skip
+def test_broken_model_is_named_in_one_sentence(folder, damage, problem):
+    damage(folder)
+    with pytest.raises(UserError, match=problem) as raised:
+        load(folder)
+    assert str(raised.value).startswith("model.name: ")
+    assert str(folder) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "", "meta"])
+def test_device_that_is_not_there_is_refused(device):
+    with pytest.raises(UserError, match=f"model.device: '{device}' is not usable here"):
+        resolve_device(device)
+
+
+# --- the adapter --------------------------------------------------------------------------------
+
+
+def test_lora_is_seeded_and_leaves_the_global_state_alone():
+    before = torch.get_rng_state()
+    one, same, other = (adapter_arrays(add_lora(tiny_model(), seed, rank=2)) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    assert not all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_new_lora_changes_nothing_yet():
+    tokens = torch.arange(10)[None]
+    base = tiny_model()
+    before = base(tokens).logits
+    assert torch.equal(add_lora(base, 0, dropout=0.0)(tokens).logits, before)
+
+
+def test_lora_adapts_every_linear_layer_of_llama_but_the_head():
+    # q, k, v, o, gate, up and down, an A and a B each, in two layers
+    arrays = adapter_arrays(add_lora(tiny_model(), 0, rank=2))
+    assert len(arrays) == 7 * 2 * 2
+    assert {array.shape[0] for name, array in arrays.items() if "lora_A" in name} == {2}
+
+
+def test_named_targets_alone_are_adapted():
+    arrays = adapter_arrays(add_lora(tiny_model(), 0, target_modules=["q_proj"]))
+    assert len(arrays) == 2 * 2
+    with pytest.raises(UserError, match="adapter.target_modules: .*absent"):
+        add_lora(tiny_model(), 0, target_modules=["absent"])
+
+
+def test_arrays_are_copies_and_come_back_bit_for_bit(any_model):
+    before = adapter_arrays(any_model.model)
+    changed = {name: array + 1 for name, array in before.items()}
+    set_adapter_arrays(any_model.model, changed)
+    after = adapter_arrays(any_model.model)
+    assert all(np.array_equal(after[name], before[name] + 1) for name in before)
+    assert [a.dtype for a in after.values()] == [np.float32] * len(after)
+
+
+def test_arrays_of_another_adapter_are_refused(model):
+    arrays = adapter_arrays(model.model)
+    first = next(iter(arrays))
+    without = {name: array for name, array in arrays.items() if name != first}
+    for wrong in (without, without | {"x": arrays[first]}, arrays | {"x": arrays[first]}):
+        with pytest.raises(ValueError, match="the adapter's parameters differ"):
+            set_adapter_arrays(model.model, wrong)
+    with pytest.raises(ValueError, match=r"has shape \(16, 2\), not \(2, 16\)"):
+        set_adapter_arrays(model.model, arrays | {first: arrays[first].T})
+
+
+def test_saved_adapter_loads_in_plain_peft(saved, model, tmp_path):
+    samples = random_samples(3)
+    tokens = torch.tensor([samples[0].prompt])
+    save_adapter(model.model, tmp_path / "adapter", str(saved))
+    plain = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(saved), tmp_path / "adapter"
+    )
+    written = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert written["base_model_name_or_path"] == str(saved)
+    assert torch.equal(plain.eval()(tokens).logits, model.model.eval()(tokens).logits)
+
+
+def test_saved_adapter_is_loaded_again(model, saved, tmp_path):
+    before = adapter_arrays(model.model)
+    save_adapter(model.model, tmp_path / "adapter", str(saved))
+    set_adapter_arrays(model.model, {name: array * 0 for name, array in before.items()})
+    load_adapter(model.model, tmp_path / "adapter")
+    assert all(np.array_equal(adapter_arrays(model.model)[name], before[name]) for name in before)
+
+
+# --- what the model says of itself --------------------------------------------------------------
+
+
+def test_model_knows_its_length_and_its_filler(model):
+    assert (model.longest, model.filler) == (POSITIONS, PAD)
+    model.tokenizer.pad_token = None
+    assert model.filler == EOS
+
+
+def test_adapter_stays_active_in_the_base(model, samples):
+    # the losses are those of the base that the adapter was put into
+    tokens = torch.tensor([samples[0].prompt])
+    with model.model.disable_adapter():
+        without = model.base.eval()(tokens).logits
+    assert not torch.equal(model.base(tokens).logits, without)
+    assert response_losses(model, samples[:1]).item() > 0
