@@ -57,7 +57,8 @@ def table(rows: dict[str, list[dict]], arguments: argparse.Namespace) -> str:
         f"Machine: {platform.machine()}, {arguments.threads} thread(s) of "
         f"{rows['fedhds'][0]['machine']['cpus']} cores, float32, no GPU. Two processes ran side by "
         "side, so times are upper bounds; ratios between rows are what to read.",
-        "Config: `configs/p3.yaml`; command: `python benchmarks/p3_table.py --data P3 --model MODEL`.",
+        "Config: `configs/p3.yaml`; command: "
+        "`python benchmarks/p3_table.py --data P3_FOLDER --model MODEL_FOLDER`.",
         "`random-same` selects as many samples a round as `fedhds` did on average with that seed.",
         "",
         "| method | " + " | ".join(FIGURES) + " |",
@@ -106,11 +107,16 @@ def main() -> None:
             rows.setdefault(name, []).append(summary)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "p3.md").write_text(table(rows, arguments), encoding="utf-8")
-    plain = {
-        name: [{k: v for k, v in s.items() if k != "per_task"} for s in r]
-        for name, r in rows.items()
+    figures = {
+        name: {
+            str(summary["seed"]): {figure: read(summary) for figure, read in FIGURES.items()}
+            for summary in summaries
+        }
+        for name, summaries in rows.items()
     }
-    (RESULTS / "p3.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    versions = rows["fedhds"][0]["versions"]
+    plain = json.dumps({"versions": versions, "by method and seed": figures}, indent=1)
+    (RESULTS / "p3.json").write_text(plain + "\n", encoding="utf-8")
     print(table(rows, arguments))
 
 

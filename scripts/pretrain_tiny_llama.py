@@ -29,7 +29,7 @@ LAYOUTS = (
     ("{instruction} ({input}) =>", " {output}\n"),
     ("From: {input}\nWanted: {instruction}\nResult:\n", "{output}\n\n"),
 )
-QUESTION_WEIGHT = 0.2  # an exercise's question is drawn at random: there is little to learn in it
+QUESTION_WEIGHT = 0.05  # an exercise's question is drawn at random: there is little to learn in it
 TEMPLATE_WORDS = (  # keeps the prompts short in tokens; the model never sees this text
     "Below is an instruction that describes a task, paired with an input that provides further "
     "context. Write a response that appropriately completes the request.\n\n"
@@ -41,8 +41,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}assistant:{% endif %}"
 )
 VOCABULARY = 2048
-LENGTH = 256
-BATCH = 8
+COUNTS = (1, 1, 1, 2, 4)  # pieces to a document: alone, an answer has nothing else to copy from
+PIECES = 48  # to a batch
 WARM_UP = 30
 
 MARKS = (", ", " / ", " + ", " & ")
@@ -66,17 +66,17 @@ federation's little language and nothing else; it is of no other use.
     python scripts/pretrain_tiny_llama.py \\
         --steps {options.steps} --seed {options.seed} --threads {options.threads}
 
-with torch {torch} and transformers {transformers} on a CPU: batches of {batch} x {length} tokens
-({tokens:.1f} M in all), Muon for the matrices and AdamW for the rest, linear decay. The script is
+with torch {torch} and transformers {transformers} on a CPU: batches of {pieces} pieces of
+text (a sentence, statement or exercise each), Muon for the matrices and AdamW for the rest, linear decay. The script is
 deterministic given the seed, up to the rounding of another machine or number of threads.
 
 ## What it saw
 
 Text drawn from the generator's grammar on streams of its own, never those of the data:
 
-- 80 %: worked examples of the training tasks, one to eight to a document, in three plain
+- 80 %: worked examples of the training tasks, one to four to a document, in three plain
   layouts (`Exercise: … Solution: …`, `… (…) => …`, `From: … Wanted: … Result: …`), with a
-  fifth of the weight on the question;
+  weight of {weight} on the question;
 - 10 %: plain sentences, passages and lists;
 - 10 %: statements of facts (kinds of words, opposites, capitals, verb forms, numbers, calendar).
 
@@ -128,9 +128,8 @@ def statement(rng: np.random.Generator) -> str:
     )[rng.integers(7)]
 
 
-def document(rng: np.random.Generator) -> list[Piece]:
-    """Draw a document, as pieces of text with the weights of their losses."""
-    count = int(rng.integers(1, 9))
+def document(rng: np.random.Generator, count: int) -> list[Piece]:
+    """Draw a document of some pieces of text, each with the weight of its loss."""
     kind = rng.random()
     if kind < 0.1:
         return [(sentence(rng) + " ", 1.0) for _ in range(count)]
@@ -152,7 +151,7 @@ def document(rng: np.random.Generator) -> list[Piece]:
 def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     """Train the byte-level BPE on a part of the corpus and on the words of the templates."""
     rng = generator(seed, "pretrain/tokenizer")
-    texts = ["".join(text for text, _ in document(rng)) for _ in range(5000)]
+    texts = ["".join(text for text, _ in document(rng, 4)) for _ in range(5000)]
     kinds = (*KINDS.values(), words.OBJECTS, words.COUNTRIES)
     vocabulary = [text for kind in kinds for word in kind for text in (word, f" {word}")]
     core = Tokenizer(models.BPE())
@@ -193,7 +192,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=384,
-        num_hidden_layers=6,
+        num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
@@ -206,30 +205,33 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
         return LlamaForCausalLM(config)
 
 
+def encode(
+    tokenizer: PreTrainedTokenizerFast, pieces: list[Piece]
+) -> tuple[list[int], list[float]]:
+    """Turn a document into tokens and the weights of predicting them."""
+    encoded = tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+    tokens, weights = [tokenizer.bos_token_id], [0.0]
+    for ids, (_, weight) in zip(encoded, pieces, strict=True):
+        tokens += ids
+        weights += [weight] * len(ids)
+    return [*tokens, tokenizer.eos_token_id], [*weights, 1.0]
+
+
 def batches(
     tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield batches without end: tokens, and the weight of predicting each of them."""
     rng = generator(seed, "pretrain/corpus")
-    size = BATCH * LENGTH
-    tokens: list[int] = []
-    weights: list[float] = []
     while True:
-        while len(tokens) < size:
-            texts, values = zip(*document(rng), strict=True)
-            encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-            tokens.append(tokenizer.bos_token_id)
-            weights.append(0.0)
-            for ids, value in zip(encoded, values, strict=True):
-                tokens += ids
-                weights += [value] * len(ids)
-            tokens.append(tokenizer.eos_token_id)
-            weights.append(1.0)
+        count = COUNTS[rng.integers(len(COUNTS))]
+        rows = [encode(tokenizer, document(rng, count)) for _ in range(PIECES // count)]
+        longest = max(len(tokens) for tokens, _ in rows)
+        padding = [longest - len(tokens) for tokens, _ in rows]
+        pads = zip(rows, padding, strict=True)
         yield (
-            torch.tensor(tokens[:size]).view(BATCH, LENGTH),
-            torch.tensor(weights[:size]).view(BATCH, LENGTH),
+            torch.tensor([row[0] + [tokenizer.pad_token_id] * pad for row, pad in pads]),
+            torch.tensor([row[1] + [0.0] * pad for row, pad in zip(rows, padding, strict=True)]),
         )
-        del tokens[:size], weights[:size]
 
 
 def pretrain(
@@ -240,8 +242,8 @@ def pretrain(
     others = [model.model.embed_tokens.weight]
     others += [value for value in model.parameters() if value.ndim == 1]
     optimizers = (
-        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=0.008, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=0.01, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=0.005, betas=(0.9, 0.98), weight_decay=0.0),
     )
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(
@@ -276,9 +278,8 @@ def write_readme(model: LlamaForCausalLM, options: argparse.Namespace) -> None:
         parameters=model.num_parameters(),
         config=config,
         options=options,
-        tokens=options.steps * BATCH * LENGTH / 1e6,
-        batch=BATCH,
-        length=LENGTH,
+        pieces=PIECES,
+        weight=QUESTION_WEIGHT,
         torch=torch.__version__,
         transformers=transformers.__version__,
     )

@@ -36,7 +36,7 @@ def saved(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(saved, tmp_path) -> Path:
-    """A model folder of its own, to be broken."""
+    """Copy the model folder, to be broken."""
     return Path(shutil.copytree(saved, tmp_path / "model"))
 
 
@@ -78,7 +78,7 @@ def test_folder_is_taken_before_a_hub_id_and_needs_a_config(folder, monkeypatch)
     monkeypatch.chdir(folder.parent)
     assert locate("model") == "model"
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="the folder 'model' has no config.json"):
+    with pytest.raises(UserError, match=r"the folder 'model' has no config\.json"):
         locate("model")
 
 
@@ -168,7 +168,7 @@ def test_lora_adapts_every_linear_layer_of_llama_but_the_head():
 def test_named_targets_alone_are_adapted():
     arrays = adapter_arrays(add_lora(tiny_model(), 0, target_modules=["q_proj"]))
     assert len(arrays) == 2 * 2
-    with pytest.raises(UserError, match="adapter.target_modules: .*absent"):
+    with pytest.raises(UserError, match=r"adapter\.target_modules: .*absent"):
         add_lora(tiny_model(), 0, target_modules=["absent"])
 
 

@@ -178,6 +178,12 @@ class Config(Section):
         plain["aggregation"] |= dataclasses.asdict(self.aggregation_method)  # type: ignore[call-overload]
         return plain
 
+    def to_yaml(self) -> str:
+        """Write it as YAML that `load` reads as the same configuration."""
+        plain = self.resolved()
+        text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return text
+
     def notices(self) -> list[str]:
         """Name the keys that are set but that the chosen methods do not use."""
         unused = []
@@ -404,8 +410,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads: a text that looks like a number is quoted."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
+    )

@@ -161,8 +161,10 @@ def _conduct(
     try:
         _play(folder, experiment, state, verb, progress)
     except RunFailed as error:
-        # before any evaluation the best adapter is the current one
-        run_folder.write_adapter(folder, experiment, state.best_adapter or state.adapter)
+        if verb == "select":
+            raise
+        good = state.adapter if state.best is None else state.best_adapter
+        run_folder.write_adapter(folder, experiment, good)
         raise RunFailed(f"{error}; the last good adapter is in {folder / 'adapter'}") from error
     if verb == "run":
         run_folder.write_adapter(folder, experiment, state.best_adapter)
@@ -198,12 +200,12 @@ def _play(
     def lead(clients: Clients) -> None:
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
-    sites = _sites(experiment, folder, verb)
+    sites = _sites(experiment, folder, verb, progress)
     client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
     run_in_process(build_server_app(lead, progress), client_app, len(sites))
 
 
-def _sites(experiment: Experiment, folder: Path, verb: Verb) -> list[Site]:
+def _sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
     """Describe the clients to the ClientApp; all share the one model in memory."""
     config, clients = experiment.config, experiment.data.clients
     files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
@@ -219,6 +221,7 @@ def _sites(experiment: Experiment, folder: Path, verb: Verb) -> list[Site]:
             seed=config.seed,
             store=ClientStore(folder / "clients" / str(number)),
             coresets=files[number] if verb == "select" else None,
+            progress=progress,
         )
         for number, data in enumerate(clients)
     ]

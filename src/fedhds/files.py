@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,6 +63,18 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, atomically; what JSON cannot hold is written as text."""
-    lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    """Write one JSON object a line (see `json_line`), atomically."""
+    write_text(path, "".join(f"{json_line(row)}\n" for row in rows))
+
+
+def json_line(value: Any) -> str:
+    """Write any value as one line of JSON: not-a-number as null, unknown types as text."""
+    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -128,7 +128,9 @@ def read_data(
     for total, count in zip((dropped, noted), counts, strict=True):
         total.update({f"unseen_{reason}": number for reason, number in count.items()})
     if config.data.eval and not unseen:
-        raise UserError(f"data.eval: nothing is left of '{config.data.eval}' ({_counts(dropped)})")
+        raise UserError(
+            f"data.eval: nothing is left of '{config.data.eval}' ({_counts(+counts[0])})"
+        )
     held = [(c.name, [sample.example for sample in c.train]) for c in clients]
     return FederationData(
         clients,

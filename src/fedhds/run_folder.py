@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from fedhds import config as configuration
 from fedhds.config import Config
 from fedhds.files import read_json, write_json, write_text
@@ -20,7 +18,6 @@ Verb = Literal["run", "select"]
 
 OWNED = (
     "config.yaml",
-    "run.json",
     "summary.json",
     "rounds.jsonl",
     "evaluation.json",
@@ -29,8 +26,13 @@ OWNED = (
     "checkpoint",
     "clients",
     "coresets",
+    "run.json",
 )
-"""What a run folder holds; nothing else in it is ever removed."""
+"""What a run folder holds; nothing else in it is ever removed.
+
+What tells that it is one, ``run.json``, is written first and removed last: a process
+killed in between leaves a folder that can be resumed or overwritten.
+"""
 
 
 def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: bool) -> None:
@@ -78,8 +80,7 @@ def begin(folder: Path, experiment: Experiment, verb: Verb, overwrite: bool) -> 
             _remove(folder / name)
     data = experiment.data
     write_json(folder / "run.json", {"verb": verb, "data": data.fingerprint, "skew": data.skew})
-    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False, allow_unicode=True)
-    write_text(folder / "config.yaml", config)
+    write_text(folder / "config.yaml", experiment.config.to_yaml())
 
 
 def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None:
@@ -93,6 +94,8 @@ def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None
 
 
 def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
+    if not (folder / "config.yaml").is_file() and not (folder / "checkpoint").exists():
+        return  # killed while it was begun, so it is begun again
     kept = configuration.read_yaml(folder / "config.yaml")
     differing = _first_difference(kept, config.resolved())
     if differing:

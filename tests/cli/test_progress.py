@@ -17,10 +17,11 @@ EVENTS = [
 
 def tell(progress) -> list[int]:
     """Report a little of everything; return what came through a tracked step."""
-    with progress:
-        for event, text in EVENTS:
-            progress.say(event, text, count=3)
-        return list(progress.track([5, 6], "evaluate", 2))
+    for event, text in EVENTS:
+        progress.say(event, text, count=3)
+    tracked = list(progress.track([5, 6], "evaluate", 2))
+    progress.close()
+    return tracked
 
 
 @pytest.mark.parametrize("kind", [TextProgress, QuietProgress, JsonProgress])
@@ -37,8 +38,7 @@ def test_text_has_every_sentence_and_no_bars_without_a_terminal(capsys):
 
 def test_text_keeps_a_long_sentence_on_one_line(capsys):
     sentence = "word " * 100 + "end"
-    with TextProgress() as progress:
-        progress.say("data", sentence)
+    TextProgress().say("data", sentence)
     assert capsys.readouterr().err == f"{sentence}\n"
 
 

@@ -95,7 +95,8 @@ def test_the_adapter_loads_in_a_plain_script(run, config):
     script = f"""
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base!r}), {str(run / "adapter")!r})
+base = AutoModelForCausalLM.from_pretrained({base!r})
+model = PeftModel.from_pretrained(base, {str(run / "adapter")!r})
 print(sum(p.abs().sum().item() for n, p in model.named_parameters() if "lora_B" in n))
 """
     done = subprocess.run(

@@ -151,3 +151,9 @@ def test_size_counts_a_groups_bytes():
 
 def test_records_are_flowers_own():
     assert isinstance(pack(content()), RecordDict)
+
+
+def test_single_numbers_keep_their_shape():
+    part, schemas = Part(required=(SELECTION,)), {SELECTION: {"k": ArraySpec("int64", ())}}
+    sent = Content(arrays={SELECTION: {"k": np.array(3)}})
+    assert unpack(pack(sent), part, schemas).arrays[SELECTION]["k"].shape == ()

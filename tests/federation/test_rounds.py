@@ -48,7 +48,9 @@ def play_rounds(folder, method, state=None, lr=0.01, **settings):
             tuple(random_samples(2, seed=50 + client)),
         )
         store = ClientStore(folder / str(client))
-        return Site(client, data, model, method, TuningOptions(lr=lr), 4, 4, 0, store, None)
+        return Site(
+            client, data, model, method, TuningOptions(lr=lr), 4, 4, 0, store, None, Silent()
+        )
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
     rounds = Rounds(method=method, **defaults | settings)
@@ -244,3 +246,11 @@ def test_bytes_are_those_of_the_arrays_sent(tmp_path):
     adapter = sum(array.nbytes for array in state.adapter.values())
     # down to five clients; up from the four that have samples
     assert lines[0]["bytes"] == {"adapters_down": 5 * adapter, "adapters_up": 4 * adapter}
+
+
+def test_an_adapter_without_a_finite_loss_ends_the_run_with_the_last_good_one(tmp_path):
+    untouched = adapter_arrays(tiny_language_model().model)
+    state = RunState(adapter_arrays(tiny_language_model().model))
+    with pytest.raises(RunFailed, match="after round 1 cannot be evaluated"):
+        play_rounds(tmp_path, Full(), state, lr=1e30, every=1)
+    assert all(np.array_equal(state.adapter[name], untouched[name]) for name in untouched)

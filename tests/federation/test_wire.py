@@ -56,7 +56,17 @@ def traffic(request, tmp_path_factory):
         client = int(context.node_config["partition-id"])
         store = ClientStore(folder / str(client))
         return Site(
-            client, client_data(client), model, method, TuningOptions(), 4, 8, 0, store, None
+            client,
+            client_data(client),
+            model,
+            method,
+            TuningOptions(),
+            4,
+            8,
+            0,
+            store,
+            None,
+            Silent(),
         )
 
     samples = 7 if method.budget == "required" else None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from fedhds.files import json_line
 
 T = TypeVar("T")
 
@@ -50,18 +49,9 @@ class TextProgress:
             transient=True,
             disable=not self._console.is_terminal,
         )
-
-    def __enter__(self) -> Self:
-        """Start drawing."""
         self._bars.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Stop drawing, whatever happened."""
         self._bars.stop()
 
@@ -83,16 +73,7 @@ class TextProgress:
 class QuietProgress:
     """Nothing but errors, on standard error."""
 
-    def __enter__(self) -> Self:
-        """Start; there is nothing to do."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Stop; there is nothing to do."""
 
     def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
@@ -120,13 +101,4 @@ class JsonProgress(QuietProgress):
         """Print the event with its time and facts, and its text where there is one."""
         told = {"time": round(time.time(), 3), "event": event, **facts}
         told |= {"text": text} if text else {}
-        print(json.dumps(_finite(told), ensure_ascii=False, default=str), flush=True)
-
-
-def _finite(value: Any) -> Any:
-    """Replace what is no finite number by None, for JSON has no other."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        print(json_line(told), flush=True)

@@ -29,10 +29,13 @@ def run(
         from pathlib import Path
 
         from fedhds import config as configuration
+
+        # before torch is imported, which takes seconds: a typing error is told at once
+        checked = configuration.load(config, overrides or [])
+
         from fedhds import experiment
         from fedhds.report.comparison import compare
 
-        checked = configuration.load(config, overrides or [])
         folder = out or Path("runs") / config.stem
         result = experiment.run(
             checked, folder, resume=resume, overwrite=overwrite, progress=progress

@@ -29,9 +29,12 @@ def select(
         from pathlib import Path
 
         from fedhds import config as configuration
+
+        # before torch is imported, which takes seconds: a typing error is told at once
+        checked = configuration.load(config, overrides or [])
+
         from fedhds import experiment
 
-        checked = configuration.load(config, overrides or [])
         folder = out or Path("runs") / f"{config.stem}-select"
         result = experiment.select(
             checked, folder, resume=resume, overwrite=overwrite, progress=progress

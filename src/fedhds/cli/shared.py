@@ -51,14 +51,15 @@ def session(quiet: bool, json_log: bool, hint: str = "") -> Iterator[Progress]:
     progress = JsonProgress() if json_log else QuietProgress() if quiet else TextProgress()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress:
-            yield progress
+        yield progress
     except UserError as error:
         _fail(progress, str(error), USER_MISTAKE)
     except RunFailed as error:
         _fail(progress, str(error), FAILURE)
     except KeyboardInterrupt:
         _fail(progress, f"interrupted{hint}", INTERRUPTED)
+    finally:
+        progress.close()
 
 
 def results() -> Console:

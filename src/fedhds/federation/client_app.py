@@ -27,6 +27,7 @@ from fedhds.federation.messages import (
     Content,
     adapter_schema,
     pack,
+    read_facts,
     unpack,
 )
 from fedhds.files import write_jsonl
@@ -39,10 +40,10 @@ from fedhds.types import (
     Array,
     ClientData,
     Coreset,
+    Progress,
     Schema,
     SelectionMethod,
     Signals,
-    Silent,
     UserError,
 )
 
@@ -66,6 +67,7 @@ class Site:
     seed: int
     store: ClientStore
     coresets: Path | None
+    progress: Progress
 
 
 def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
@@ -112,7 +114,7 @@ def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
     """Say which arrays may arrive: the adapter's, and the reply of the step before."""
     steps = site.method.steps
     if kind == SELECT:
-        step = int(message.content.metric_records["facts"]["step"])  # type: ignore[arg-type]
+        step = int(read_facts(message.content, KINDS[kind].down)["step"])
         if not 0 <= step < len(steps):
             raise BadMessage(f"the selection has no step {step}")
         reply = steps[step - 1].reply if step else {}
@@ -162,7 +164,14 @@ def _train(site: Site, content: Content) -> Content:
         idle = {"passes": 0, "steps": 0, "skipped_steps": 0, "loss": 0.0, "seconds_tuning": 0.0}
         return Content(facts | idle | seconds)
     result = tune(
-        site.model, samples, coreset.weights, site.tuning, site.seed, site.client, round, Silent()
+        site.model,
+        samples,
+        coreset.weights,
+        site.tuning,
+        site.seed,
+        site.client,
+        round,
+        site.progress,
     )
     trained = {
         "passes": result.passes,
@@ -179,7 +188,7 @@ def _evaluate(site: Site, content: Content) -> Content:
     started = time.perf_counter()
     set_adapter_arrays(site.model.model, content.arrays[ADAPTER])
     scores = evaluate(
-        site.model, site.data.validation, site.max_new_tokens, site.batch_size, Silent()
+        site.model, site.data.validation, site.max_new_tokens, site.batch_size, site.progress
     )
     return Content(
         {
@@ -261,7 +270,7 @@ class _MeasuredSignals(Mapping[str, Array]):
             started = time.perf_counter()
             site = self._site
             computed = compute_signals(
-                (name,), site.model, site.data.train, site.batch_size, Silent()
+                (name,), site.model, site.data.train, site.batch_size, site.progress
             )
             self._known[name] = computed.arrays[name]
             self._seconds += time.perf_counter() - started

@@ -130,7 +130,7 @@ def pack(content: Content) -> RecordDict:
     records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
     for group, arrays in content.arrays.items():
         records[group] = ArrayRecord(
-            {n: FlowerArray(np.ascontiguousarray(a)) for n, a in arrays.items()}
+            {n: FlowerArray(np.asarray(a, order="C")) for n, a in arrays.items()}
         )
     return records
 
@@ -161,7 +161,7 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
     for name in part.required:
         if name not in groups:
             raise BadMessage(f"the record '{name}' is missing")
-    facts = _facts(records, part.facts)
+    facts = read_facts(records, part)
     return Content(facts, {n: _arrays(record, schemas[n]) for n, record in groups.items()})
 
 
@@ -177,7 +177,9 @@ QUOTA: Schema = {"quota": ArraySpec("int64", (1,), low=0)}
 """What a purely local method receives: its client's share of the budget."""
 
 
-def _facts(records: RecordDict, allowed: Mapping[str, Fact]) -> dict[str, float]:
+def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
+    """Take the facts out of Flower's records (errors as in `unpack`)."""
+    allowed = part.facts
     record = records.get(FACTS, MetricRecord())
     if not isinstance(record, MetricRecord):
         raise BadMessage("its facts are not numbers")

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -108,15 +108,21 @@ def play(
     Raises
     ------
     RunFailed
-        If every client of a round failed twice; the state is the last good one.
+        If every client of a round failed twice, or an adapter has no finite loss any more;
+        ``state.adapter`` is the last good one.
     """
     clients.sent = state.sent  # one account for all attempts and sessions
     if rounds.tune and state.before is None:
+        state.best_adapter = state.adapter  # the last good one until there is a better
         state.before = evaluate(clients, state, rounds, unseen)
         save(state)
-    while state.round < rounds.rounds and not _is_stopped(state, rounds):
-        record = _play_twice(clients, state, rounds, progress)
-        state.round = record.round
+    left = range(state.round + 1, rounds.rounds + 1)
+    for number in progress.track(left, "rounds", len(left)):
+        if rounds.patience is not None and state.worse_since >= rounds.patience:
+            progress.say("stopped", f"stopped early: {rounds.patience} evaluations without a gain")
+            break
+        record = _play_twice(clients, state, rounds, number, progress)
+        state.round = number
         if rounds.tune and _is_evaluated(record.round, rounds):
             found = evaluate(clients, state, rounds, unseen)
             record.evaluation = summarise(found)
@@ -128,10 +134,9 @@ def play(
 
 
 def _play_twice(
-    clients: Clients, state: RunState, rounds: Rounds, progress: Progress
+    clients: Clients, state: RunState, rounds: Rounds, number: int, progress: Progress
 ) -> RoundRecord:
-    """Play the next round; if every client fails, play it once more and then give up."""
-    number = state.round + 1
+    """Play a round; if every client fails, play it once more and then give up."""
     try:
         return play_round(clients, state, rounds, number)
     except EveryClientFailed as error:
@@ -273,25 +278,35 @@ def merge(
 def evaluate(
     clients: Clients, state: RunState, rounds: Rounds, unseen: Unseen | None
 ) -> Evaluation:
-    """Score the state's adapter on the unseen tasks and on the clients' validation samples."""
+    """Score the state's adapter on the unseen tasks and on the clients' validation samples.
+
+    Raises
+    ------
+    RunFailed
+        If its loss is not finite, or no client could score it; the state's adapter is then
+        the last good one again.
+    """
     started = time.perf_counter()
     found: Evaluation = {"round": state.round, "unseen": None, "validation": None}
     if unseen is not None:
         found["unseen"] = unseen(state.adapter)
+        if not math.isfinite(found["unseen"]["loss_mean"]):
+            _give_up(state, "its loss on the unseen tasks is not finite")
     asked = _validation_clients(clients, rounds)
     if asked:
         content = Content({"round": state.round}, {ADAPTER: state.adapter})
         replies, failed = clients.ask(EVALUATE, dict.fromkeys(asked, content), {}, state.round)
         state.counts["failures"] += len(failed)
+        if not replies:
+            _give_up(state, _reasons(failed))
         sums: Counter[str] = Counter()
         for reply in replies.values():
             sums.update(reply.facts)
-        if sums["samples"]:
-            found["validation"] = {
-                "samples": int(sums["samples"]),
-                "rouge_l": sums["rouge_l_sum"] / sums["samples"],
-                "loss": sums["loss_sum"] / sums["tokens"],
-            }
+        found["validation"] = {
+            "samples": int(sums["samples"]),
+            "rouge_l": sums["rouge_l_sum"] / sums["samples"],
+            "loss": sums["loss_sum"] / sums["tokens"],
+        }
     state.seconds["evaluation"] += time.perf_counter() - started
     return found
 
@@ -301,6 +316,12 @@ def summarise(found: Evaluation) -> dict[str, Any]:
     unseen = found["unseen"]
     means = unseen and {key: unseen[key] for key in ("rouge_l_mean", "loss_mean")}
     return {"unseen": means, "validation": found["validation"]}
+
+
+def _give_up(state: RunState, reason: str) -> NoReturn:
+    """End the run over an adapter that cannot be evaluated, going back to the last good one."""
+    state.adapter = state.best_adapter
+    raise RunFailed(f"the adapter after round {state.round} cannot be evaluated: {reason}")
 
 
 def _keep_best(state: RunState, found: Evaluation) -> None:
@@ -355,10 +376,6 @@ def _contradicts(reply: Content, size: int, rounds: Rounds) -> bool:
 
 def _is_evaluated(number: int, rounds: Rounds) -> bool:
     return number == rounds.rounds or bool(rounds.every and number % rounds.every == 0)
-
-
-def _is_stopped(state: RunState, rounds: Rounds) -> bool:
-    return rounds.patience is not None and state.worse_since >= rounds.patience
 
 
 def _reasons(failed: Mapping[int, str]) -> str:
