@@ -67,8 +67,9 @@ federation's little language and nothing else; it is of no other use.
         --steps {options.steps} --seed {options.seed} --threads {options.threads}
 
 with torch {torch} and transformers {transformers} on a CPU: batches of {pieces} pieces of
-text (a sentence, statement or exercise each), Muon for the matrices and AdamW for the rest, linear decay. The script is
-deterministic given the seed, up to the rounding of another machine or number of threads.
+text (a sentence, statement or exercise each), Muon for the matrices and AdamW for the rest, linear
+decay. The script is deterministic given the seed, up to the rounding of another machine or
+number of threads.
 
 ## What it saw
 
@@ -290,7 +291,7 @@ def main() -> None:
     """Make the tokenizer and the model, and save both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("src/fedhds/assets/tiny-llama"))
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2024)
     options = parser.parse_args()

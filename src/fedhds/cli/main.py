@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from fedhds.cli.demo import demo
@@ -9,6 +11,10 @@ from fedhds.cli.evaluate import evaluate
 from fedhds.cli.methods import methods
 from fedhds.cli.run import run
 from fedhds.cli.select import select
+
+# Threads that wait by spinning make a small model many times slower on busy cores; read by
+# torch's OpenMP when it is loaded, which no verb has done yet.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     help="Federated, data-efficient instruction tuning of LLMs.",
