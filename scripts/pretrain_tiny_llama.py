@@ -3,6 +3,7 @@
 The corpus has plain sentences and passages, statements of facts, and worked examples of the
 training tasks in layouts of their own. It has neither a prompt template of the package nor
 anything of an unseen task, so that answering in a prompt's layout remains to be tuned.
+Needs torch 2.9 or newer, for Muon.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TEMPLATE_WORDS = (  # keeps the prompts short in tokens; the model never sees th
 )
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}assistant:{% endif %}"
 )
 VOCABULARY = 2048
