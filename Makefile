@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The demo's numbers and times are for two threads; a run's own setting is model.threads.
+# Neither the demo nor the tests need a hub.
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help demo test test-long lint format clean

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fedhds.files import (
+    TEMPORARY,
     read_arrays,
     read_json,
     replacing,
@@ -33,7 +34,7 @@ def test_old_file_is_there_until_the_new_one_is_whole(tmp_path):
         temporary.write_text("new")
         assert path.read_text() == "old"
         assert temporary.parent == path.parent  # elsewhere it could not be renamed at once
-        assert temporary.name.startswith(".a.txt.")
+        assert temporary.name.startswith(TEMPORARY)
     assert path.read_text() == "new"
 
 

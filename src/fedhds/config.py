@@ -187,17 +187,23 @@ class Config(Section):
     def notices(self) -> list[str]:
         """Name the keys that are set but that the chosen methods do not use."""
         unused = []
-        for kind, section in METHOD_SECTIONS.items():
-            part: MethodSection = getattr(self, section)
+        for kind in METHOD_KINDS:
+            part: MethodSection = getattr(self, kind)
             name = _name(part)
             known = _fields(registry.load(kind, name))
             unused += [
-                f"{section}.{key} is not an option of '{name}' and is not used"
+                f"{kind}.{key} is not an option of '{name}' and is not used"
                 for key in part.options
                 if key not in known
             ]
         if self.selection_method.budget == "ignored" and self._budget_key:
             unused.append(f"{self._budget_key} is not used: '{self.selection.method}' takes all")
+        evaluation = self.evaluation
+        if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
+            unused.append(
+                "evaluation.patience is not used: it needs evaluation.every and "
+                "evaluation.validation above 0"
+            )
         return unused
 
     @property
@@ -206,8 +212,8 @@ class Config(Section):
         return f"selection.{keys[0]}" if keys else None
 
 
-METHOD_SECTIONS = {"partition": "partition", "selection": "selection", "aggregation": "aggregation"}
-"""The section that names a method of each kind."""
+METHOD_KINDS = ("partition", "selection", "aggregation")
+"""The kinds of methods; each is named in the section of the same name."""
 
 
 def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:
@@ -287,21 +293,21 @@ def _option(cls: type[Any], key: str, value: Any, section: str) -> Any:
 
 def _check(config: Config) -> None:
     """Check what concerns several keys at once, the options of methods included."""
-    for kind, section in METHOD_SECTIONS.items():
-        part: MethodSection = getattr(config, section)
+    for kind in METHOD_KINDS:
+        part: MethodSection = getattr(config, kind)
         try:
             cls = registry.load(kind, _name(part))
         except UserError as error:
-            key = "kind" if section == "partition" else "method"
-            raise UserError(f"{section}.{key}: {error}") from error
+            key = "kind" if kind == "partition" else "method"
+            raise UserError(f"{kind}.{key}: {error}") from error
         others = registry.names(kind) if part.options else ()
         classes = (*(registry.load(kind, name) for name in others), cls)
         owners = {field: owner for owner in classes for field in _fields(owner)}
         for option, value in part.options.items():
             if option not in owners:
                 known = [*type(part).model_fields, *_fields(cls)]
-                raise UserError(_unknown(option, known, section))
-            _option(owners[option], option, value, section)
+                raise UserError(_unknown(option, known, kind))
+            _option(owners[option], option, value, kind)
     method, selection = config.selection_method, config.selection
     _ = config.partition_method, config.aggregation_method
     if selection.samples is not None and selection.share is not None:
@@ -324,7 +330,7 @@ def _check(config: Config) -> None:
 def _method(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     cls = registry.load(kind, name)
     own = {key: value for key, value in options.items() if key in _fields(cls)}
-    return build(cls, own, METHOD_SECTIONS[kind])
+    return build(cls, own, kind)
 
 
 def _name(part: MethodSection) -> str:

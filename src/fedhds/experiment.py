@@ -112,6 +112,9 @@ def evaluate_run(
     adapter = out / "adapter" / "adapter_model.safetensors"
     if not (out / "config.yaml").is_file() or not adapter.is_file():
         raise UserError(f"'{folder}' is not the folder of a finished run: it has no adapter")
+    fixed = [override for override in overrides if override.startswith(("adapter.", "model.name"))]
+    if fixed:
+        raise UserError(f"--set {fixed[0]}: the adapter in '{folder}' was made with another")
     experiment = prepare(configuration.load(out / "config.yaml", overrides), progress or Silent())
     samples = experiment.unseen
     if not samples:
@@ -144,18 +147,21 @@ def _conduct(
     """Run or select: prepare, play the rounds, write what came of them."""
     checked = config if isinstance(config, Config) else configuration.load(config)
     name = Path(config).stem if isinstance(config, str | Path) else "default"
-    folder = Path(out) if out is not None else Path("runs") / name
+    folder = Path(out) if out is not None else run_folder.default(name, verb)
     run_folder.check(folder, checked, verb, resume, overwrite)
     if resume and (folder / "summary.json").is_file():
         progress.say("finished", f"{folder} is finished already; nothing was changed")
         return Result(folder, read_json(folder / "summary.json"))
-    state = checkpoint.load(folder / "checkpoint") if resume else None
+    resumable = resume and run_folder.is_begun(folder)
+    state = checkpoint.load(folder / "checkpoint") if resumable else None
     experiment = prepare(checked, progress)
     if state is None:
-        run_folder.begin(folder, experiment, verb, overwrite)
+        run_folder.begin(folder, experiment, verb)
         state, resumed_from = RunState(adapter_arrays(experiment.model.model)), None
     else:
         run_folder.check_data(folder, experiment.data.fingerprint)
+        run_folder.clear_temporaries(folder)
+        _write_lines(folder, state)  # a kill may have come between the checkpoint and them
         resumed_from = state.round
         progress.say("resumed", f"going on after round {state.round}", round=state.round)
     try:
@@ -195,7 +201,7 @@ def _play(
 
     def save(state: RunState) -> None:
         checkpoint.save(folder / "checkpoint", state)
-        write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in state.lines))
+        _write_lines(folder, state)
 
     def lead(clients: Clients) -> None:
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
@@ -203,6 +209,10 @@ def _play(
     sites = _sites(experiment, folder, verb, progress)
     client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
     run_in_process(build_server_app(lead, progress), client_app, len(sites))
+
+
+def _write_lines(folder: Path, state: RunState) -> None:
+    write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in state.lines))
 
 
 def _sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:

@@ -16,12 +16,15 @@ from safetensors.numpy import load_file, save_file
 
 from fedhds.types import Array, Arrays
 
+TEMPORARY = ".fedhds-tmp-"
+"""How the names of files begin that are being written."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its place when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     os.close(descriptor)
     temporary = Path(name)
     try:

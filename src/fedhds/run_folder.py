@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from fedhds import config as configuration
 from fedhds.config import Config
-from fedhds.files import read_json, write_json, write_text
+from fedhds.files import TEMPORARY, read_json, write_json, write_text
 from fedhds.models import locate, save_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment
 from fedhds.types import Arrays, UserError
@@ -26,12 +26,11 @@ OWNED = (
     "checkpoint",
     "clients",
     "coresets",
-    "run.json",
 )
-"""What a run folder holds; nothing else in it is ever removed.
+"""What a run folder holds beside ``run.json``; nothing else in it is ever removed.
 
-What tells that it is one, ``run.json``, is written first and removed last: a process
-killed in between leaves a folder that can be resumed or overwritten.
+``run.json`` tells that it is one, and ``config.yaml`` that it was begun to the end: a
+process killed in between leaves a folder that can be resumed or overwritten.
 """
 
 
@@ -47,8 +46,8 @@ def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: boo
         raise UserError("--resume and --overwrite exclude each other")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"'{folder}' is a file, not a run folder")
-    # a killed run may leave hidden temporary files, and nothing else
-    if not folder.exists() or all(path.name.startswith(".") for path in folder.iterdir()):
+    # a killed run may leave temporary files, and nothing else
+    if not folder.exists() or all(path.name.startswith(TEMPORARY) for path in folder.iterdir()):
         return
     if not resume and not overwrite:
         raise UserError(
@@ -67,20 +66,34 @@ def check_data(folder: Path, fingerprint: str) -> None:
         raise UserError(f"the data changed since '{folder}' was begun, so it cannot be resumed")
 
 
-def begin(folder: Path, experiment: Experiment, verb: Verb, overwrite: bool) -> None:
+def default(name: str, verb: Verb) -> Path:
+    """Return the run folder of a config's name where the user gives none."""
+    return Path("runs") / (name if verb == "run" else f"{name}-{verb}")
+
+
+def is_begun(folder: Path) -> bool:
+    """Tell whether there is a run to go on with."""
+    return (folder / "config.yaml").is_file()
+
+
+def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
     """Make the run folder, or clear what an earlier run left in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
+    clear_temporaries(folder)
     for name in OWNED:
-        for leftover in folder.glob(f".{name}.*"):
-            leftover.unlink()
-        if overwrite:
-            _remove(folder / name)
+        _remove(folder / name)
     data = experiment.data
     write_json(folder / "run.json", {"verb": verb, "data": data.fingerprint, "skew": data.skew})
     write_text(folder / "config.yaml", experiment.config.to_yaml())
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Remove the files that a killed process was writing."""
+    for leftover in folder.rglob(f"{TEMPORARY}*"):
+        leftover.unlink()
 
 
 def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None:
@@ -94,7 +107,7 @@ def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None
 
 
 def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
-    if not (folder / "config.yaml").is_file() and not (folder / "checkpoint").exists():
+    if not is_begun(folder):
         return  # killed while it was begun, so it is begun again
     kept = configuration.read_yaml(folder / "config.yaml")
     differing = _first_difference(kept, config.resolved())

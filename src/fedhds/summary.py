@@ -13,10 +13,12 @@ import torch
 
 from fedhds.evaluation.bootstrap import interval
 from fedhds.evaluation.scores import Scores
-from fedhds.federation.checkpoint import RunState
+from fedhds.federation.checkpoint import Evaluation, RunState
 from fedhds.federation.clients import DIRECTIONS
+from fedhds.federation.rounds import summarise as summarise_evaluation
 from fedhds.preparation import Experiment
 
+NOTHING: Evaluation = {"round": None, "unseen": None, "validation": None}
 PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
 PACKAGES = ("fedhds", "torch", "transformers", "peft", "flwr", "scikit-learn", "numpy")
 
@@ -34,8 +36,7 @@ def summarise(experiment: Experiment, state: RunState, resumed_from: int | None)
         "samples_validation": sum(len(client.validation) for client in data.clients),
         "samples_used": sum(state.distinct.values()),
     }
-    if state.best is not None:  # a selection alone evaluates nothing
-        summary |= _scores(state, config.seed)
+    summary |= _scores(state, config.seed)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return summary | {
         "seconds": {phase: round(state.seconds[phase], 3) for phase in PHASES},
@@ -59,18 +60,17 @@ def summarise(experiment: Experiment, state: RunState, resumed_from: int | None)
 
 def _scores(state: RunState, seed: int) -> dict[str, Any]:
     """Compare the best adapter with the untouched one: unseen tasks, then validation."""
-    assert state.before is not None
-    assert state.best is not None
+    first, best = state.before or NOTHING, state.best or NOTHING  # a selection evaluates nothing
     scores: dict[str, Any] = {
         "sample_passes": state.counts["sample_passes"],
         "skipped_steps": state.counts["skipped_steps"],
-        "best_round": state.best["round"],
-        "validation": {"before": state.before["validation"], "after": state.best["validation"]},
+        "best_round": best["round"],
+        "validation": {"before": _means(first), "after": _means(best)},
     }
-    if state.before["unseen"] is None:
+    if first["unseen"] is None or best["unseen"] is None:
         names = ("rouge_l_before", "rouge_l_after", "rouge_l_ci", "loss_before", "loss_after")
         return scores | dict.fromkeys(names) | {"per_task": {}}
-    before, after = (Scores.from_dict(found["unseen"]) for found in (state.before, state.best))
+    before, after = (Scores.from_dict(found["unseen"]) for found in (first, best))
     tasks = {
         task: {
             "n": was["n"],
@@ -91,6 +91,11 @@ def _scores(state: RunState, seed: int) -> dict[str, Any]:
         "loss_after": after.loss_mean,
         "per_task": tasks,
     }
+
+
+def _means(found: Evaluation) -> dict[str, Any] | None:
+    means: dict[str, Any] | None = summarise_evaluation(found)["validation"]
+    return means
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,13 @@ from small import small_config
 from fedhds.files import read_json
 from fedhds.rng import generator
 
-ROUNDS = 6
+ROUNDS = 30  # so many that a run is not over before it is killed, on a busy machine either
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
-    plain = small_config(folder, federation__rounds=ROUNDS, evaluation__per_task=2)
+    plain = small_config(folder, federation__rounds=ROUNDS, evaluation__every=5)
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(plain))
     return path
@@ -65,7 +66,7 @@ def kill_after_round(config, out, round, delay, kind=signal.SIGKILL):
 
 def test_killed_at_random_moments_ends_with_the_same_bits(config, whole, tmp_path):
     rng, out, kept = generator(0, "moments"), tmp_path / "run", []
-    for round in (0, 1, 2, 4):
+    for round in (0, 1, 4, 9):
         kill_after_round(config, out, round, delay=float(rng.uniform(0, 0.15)))
         assert lines(out)[: len(kept)] == kept
         kept = lines(out)
@@ -139,3 +140,30 @@ def test_nothing_but_the_run_folders_own_files_is_left(whole):
         "run.json",
         "summary.json",
     }
+
+
+@pytest.mark.parametrize("lost", [["rounds.jsonl"], ["rounds.jsonl", "summary.json", "adapter"]])
+def test_killed_after_the_last_checkpoint_completes_the_folder(config, whole, tmp_path, lost):
+    out = tmp_path / "run"
+    shutil.copytree(whole[0], out)
+    (out / "summary.json").unlink()
+    for name in set(lost) - {"summary.json"}:
+        path = out / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (out / ".fedhds-tmp-abc").write_text("half")
+    assert start(config, out, "--resume").wait() == 0
+    assert lines(out) == lines(whole[0])
+    assert adapter(out) == adapter(whole[0])
+    assert {path.name for path in out.iterdir()} == {path.name for path in whole[0].iterdir()}
+
+
+def test_killed_while_overwriting_leaves_nothing_of_the_old_run(config, whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole[0], out)
+    old = out / "clients" / "0"
+    old.mkdir(parents=True)
+    (old / "used-000001-000.safetensors").write_text("of another experiment")
+    (out / "config.yaml").unlink()  # the first to go
+    assert start(config, out, "--resume").wait() == 0
+    assert adapter(out) == adapter(whole[0])
+    assert read_json(out / "summary.json")["resumed_from"] is None

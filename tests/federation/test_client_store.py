@@ -64,3 +64,11 @@ def test_empty_arrays_are_kept(store):
 def test_no_arrays_at_all_are_kept(store):
     store.save("memory", 1, 0, {})
     assert store.at("memory", 1, 0) == {}
+
+
+def test_dropped_kinds_are_gone_and_others_stay(store):
+    keep(store, 1, 0, 10)
+    store.save("adapter", 1, 0, {"x": np.array([1])})
+    store.drop("adapter")
+    assert store.at("adapter", 1, 0) is None
+    assert found(store.at("memory", 1, 0)) == [10]

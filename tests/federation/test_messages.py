@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from flwr.app import Array as FlowerArray
@@ -157,3 +159,13 @@ def test_single_numbers_keep_their_shape():
     part, schemas = Part(required=(SELECTION,)), {SELECTION: {"k": ArraySpec("int64", ())}}
     sent = Content(arrays={SELECTION: {"k": np.array(3)}})
     assert unpack(pack(sent), part, schemas).arrays[SELECTION]["k"].shape == ()
+
+
+def test_an_archive_in_place_of_an_array_is_refused():
+    buffer = io.BytesIO()
+    np.savez(buffer, x=np.zeros((4, 2), np.float32))
+    archive = FlowerArray("float32", (4, 2), "numpy.ndarray", buffer.getvalue())
+    records = pack(content())
+    records[SELECTION] = ArrayRecord({"centroids": archive, "sizes": FlowerArray(np.arange(4))})
+    with pytest.raises(BadMessage, match="archive"):
+        unpack(records, PART, SCHEMAS)

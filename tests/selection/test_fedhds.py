@@ -176,3 +176,26 @@ def test_the_whole_method_gives_each_heap_of_each_client_at_most_its_own_samples
         # one sample a chosen group, and it is a member of that very group
         assert coreset.groups.tolist() == kept[client]["labels"][coreset.indices].tolist()
         assert sorted(coreset.groups.tolist()) == sorted(replies[client]["groups"].tolist())
+
+
+def test_samples_of_a_client_without_groups_cannot_be_asked_for():
+    told = summaries({0: [[0.0, 0.0]], 1: []})
+    told[1]["samples"] = np.array([1000])
+    _, replies = FedHDS().choose({}, told, 10, RNG)
+    assert chosen(replies) == {(0, 0): SAMPLES[0]}
+
+
+def test_a_huge_budget_is_divided_at_once():
+    told = summaries()
+    for summary in told.values():
+        summary["samples"] = np.array([10**9])
+    _, replies = FedHDS().choose({}, told, 2 * 10**9, RNG)
+    # the representatives are of clients 2 and 0, which share it evenly
+    assert chosen(replies) == {(2, 0): 10**9, (0, 1): 10**9}
+
+
+def test_rounding_noise_is_no_structure():
+    rng = generator(0, "rounding")
+    states = 1 + 1e-7 * rng.normal(size=(20, 3, 4))
+    summary, _ = FedHDS().group(Signals(20, {"hidden_states": states}), {}, {}, RNG)
+    assert summary["centroids"].tolist() == [[0.0, 0.0]]

@@ -29,7 +29,10 @@ def demo(
 
         source = Path(str(files("fedhds") / "assets" / "demo.yaml"))
         summaries = []
-        for folder, method in ((out, "fedhds"), (out.with_name(f"{out.name}-full"), "full")):
+        for folder, method in (
+            (out, "fedhds"),
+            (out.resolve().with_name(f"{out.resolve().name}-full"), "full"),
+        ):
             progress.say("demo", f"{method} into {folder}", method=method)
             checked = configuration.load(source, [f"selection.method={method}"])
             result = experiment.run(

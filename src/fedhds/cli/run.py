@@ -26,17 +26,15 @@ def run(
 ) -> None:
     """Choose coresets with the clients, tune the adapter on them, and evaluate it."""
     with session(quiet, json_log, "; --resume goes on after the last finished round") as progress:
-        from pathlib import Path
-
         from fedhds import config as configuration
 
         # before torch is imported, which takes seconds: a typing error is told at once
         checked = configuration.load(config, overrides or [])
 
-        from fedhds import experiment
+        from fedhds import experiment, run_folder
         from fedhds.report.comparison import compare
 
-        folder = out or Path("runs") / config.stem
+        folder = out or run_folder.default(config.stem, "run")
         result = experiment.run(
             checked, folder, resume=resume, overwrite=overwrite, progress=progress
         )

@@ -26,16 +26,14 @@ def select(
 ) -> None:
     """Play the rounds of selection with the adapter untouched and write the coresets."""
     with session(quiet, json_log, "; --resume goes on after the last finished round") as progress:
-        from pathlib import Path
-
         from fedhds import config as configuration
 
         # before torch is imported, which takes seconds: a typing error is told at once
         checked = configuration.load(config, overrides or [])
 
-        from fedhds import experiment
+        from fedhds import experiment, run_folder
 
-        folder = out or Path("runs") / f"{config.stem}-select"
+        folder = out or run_folder.default(config.stem, "select")
         result = experiment.select(
             checked, folder, resume=resume, overwrite=overwrite, progress=progress
         )

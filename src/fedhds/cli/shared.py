@@ -23,7 +23,7 @@ Overrides = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="The run folder. [default: runs/<name of CONFIG>]", show_default=False),
+    typer.Option(help="The run folder; in runs/, after CONFIG, by default.", show_default=False),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished round.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove an earlier run first.")]

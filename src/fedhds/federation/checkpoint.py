@@ -76,8 +76,6 @@ def save(folder: Path, state: RunState) -> None:
     write_json(unfinished / "state.json", plain)
     for name in ARRAYS:
         write_arrays(unfinished / f"{name}.safetensors", getattr(state, name))
-    if final.exists():  # only a round that was saved and then played again
-        shutil.rmtree(final)
     unfinished.rename(final)
     for other in folder.iterdir():
         if other != final:

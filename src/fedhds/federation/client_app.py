@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from flwr.app import Context, Error, Message
@@ -44,7 +45,6 @@ from fedhds.types import (
     Schema,
     SelectionMethod,
     Signals,
-    UserError,
 )
 
 FAILED = 100
@@ -91,8 +91,8 @@ def _answering(
 ) -> Callable[[Message, Context], Message]:
     """Wrap a handler: open the site, check what arrived, pack what goes back.
 
-    An error's own words may quote private data, so only the words of errors that this
-    package wrote travel; of any other error the type does, and the rest is logged here.
+    An error's own words may quote private data, so only those about the server's own
+    message travel; of any other error the type does, and the rest is logged here.
     """
 
     def answer(message: Message, context: Context) -> Message:
@@ -100,7 +100,7 @@ def _answering(
             site = open_site(context)
             content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
             return Message(pack(handle(site, content)), reply_to=message)
-        except (BadMessage, UserError) as error:
+        except BadMessage as error:
             reason = str(error)
         except Exception as error:
             log.exception("%s failed", kind)
@@ -135,6 +135,8 @@ def _select(site: Site, content: Content) -> Content:
     started = time.perf_counter()
     round, step = int(content.facts["round"]), int(content.facts["step"])
     _adopt_adapter(site, content, round)
+    if ADAPTER in content.arrays:  # it is sent once a round
+        site.store.save("adapter", round, 0, content.arrays[ADAPTER])
     measured = _MeasuredSignals(site)
     summary, memory = site.method.steps[step].client(
         Signals(len(site.data.train), measured),
@@ -151,18 +153,18 @@ def _train(site: Site, content: Content) -> Content:
     started = time.perf_counter()
     round = int(content.facts["round"])
     _adopt_adapter(site, content, round)
+    site.store.drop("adapter")
     measured = _MeasuredSignals(site)
     if content.facts["choose"]:
         coreset = _choose(site, content, round, measured)
     else:
         coreset = _load_coreset(site.store, round)
     seconds = measured.facts(started)
-    facts = {"samples": len(coreset), "distinct": _remember_used(site, coreset, round)}
     started = time.perf_counter()
     samples = [site.data.train[index] for index in coreset.indices]
     if not content.facts["tune"] or not samples:
         idle = {"passes": 0, "steps": 0, "skipped_steps": 0, "loss": 0.0, "seconds_tuning": 0.0}
-        return Content(facts | idle | seconds)
+        return Content(_counts(site, coreset, round) | idle | seconds)
     result = tune(
         site.model,
         samples,
@@ -180,7 +182,8 @@ def _train(site: Site, content: Content) -> Content:
         "loss": result.loss,
         "seconds_tuning": time.perf_counter() - started,
     }
-    return Content(facts | trained | seconds, {ADAPTER: adapter_arrays(site.model.model)})
+    facts = _counts(site, coreset, round) | trained | seconds
+    return Content(facts, {ADAPTER: adapter_arrays(site.model.model)})
 
 
 def _evaluate(site: Site, content: Content) -> Content:
@@ -202,12 +205,10 @@ def _evaluate(site: Site, content: Content) -> Content:
 
 
 def _adopt_adapter(site: Site, content: Content, round: int) -> None:
-    """Load the round's adapter: from the message, or as kept from an earlier one."""
+    """Load the round's adapter: from the message, or as kept from the selection's first."""
     arrays = content.arrays.get(ADAPTER) or site.store.at("adapter", round, 0)
     if arrays is None:
         raise BadMessage(f"the adapter of round {round} never came")
-    if ADAPTER in content.arrays:
-        site.store.save("adapter", round, 0, arrays)
     set_adapter_arrays(site.model.model, arrays)
 
 
@@ -231,6 +232,11 @@ def _load_coreset(store: ClientStore, round: int) -> Coreset:
     return Coreset.of([]) if kept is None else Coreset(**kept)
 
 
+def _counts(site: Site, coreset: Coreset, round: int) -> dict[str, float]:
+    """Count the coreset's samples, and all distinct ones so far."""
+    return {"samples": len(coreset), "distinct": _remember_used(site, coreset, round)}
+
+
 def _remember_used(site: Site, coreset: Coreset, round: int) -> int:
     """Add a coreset to the union of all so far, write it for the user, return its size."""
     kept = site.store.before("used", round, 0) or {}
@@ -248,11 +254,17 @@ def _remember_used(site: Site, coreset: Coreset, round: int) -> int:
     site.store.save("used", round, 0, arrays)
     if site.coresets is not None:
         rows = [
-            {**site.data.train[i].example.row, "client": site.data.name, "group": groups[i]}
+            _renamed(site.data.train[i].example.row)
+            | {"client": site.data.name, "group": groups[i]}
             for i in used
         ]
         write_jsonl(site.coresets, rows)
     return len(used)
+
+
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make room for our columns: the user's own ``client`` and ``group`` get an underscore."""
+    return {f"{key}_" if key in ("client", "group") else key: value for key, value in row.items()}
 
 
 class _MeasuredSignals(Mapping[str, Array]):

@@ -40,6 +40,11 @@ class ClientStore:
         earlier = [key for key in self._keys(kind) if key < (round, step)]
         return read_arrays(self._path(kind, *earlier[-1])) if earlier else None
 
+    def drop(self, kind: str) -> None:
+        """Forget all arrays of a kind."""
+        for key in self._keys(kind):
+            self._path(kind, *key).unlink(missing_ok=True)
+
     def _keys(self, kind: str) -> list[tuple[int, int]]:
         matches = [NAME.fullmatch(path.name) for path in self.folder.glob(f"{kind}-*")]
         return sorted((int(m["round"]), int(m["step"])) for m in matches if m and m["kind"] == kind)

@@ -34,6 +34,10 @@ DIRECTIONS = {
 """What each group of arrays is called in the account of bytes."""
 
 
+LONGEST_REASON = 200
+"""Characters kept of the reason why a client failed."""
+
+
 @dataclass
 class Clients:
     """The clients of a federation.
@@ -105,17 +109,22 @@ class Clients:
         self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
     ) -> Iterator[tuple[int, Content | str]]:
         """Yield each node's checked content, or the reason why there is none."""
-        messages = [
+        messages = (  # packed one by one: each holds an adapter
             Message(pack(content), node, kind, group_id=str(round))
             for node, content in contents.items()
-        ]
+        )
         replies = self.grid.send_and_receive(messages)
-        for reply in self.progress.track(replies, f"{kind} (clients)", len(messages)):
+        for reply in self.progress.track(replies, f"{kind} (clients)", len(contents)):
             node = reply.metadata.src_node_id
             if reply.has_error():
-                yield node, reply.error.reason or f"error {reply.error.code}"
+                yield node, _readable(reply.error.reason or f"error {reply.error.code}")
                 continue
             try:
                 yield node, unpack(reply.content, KINDS[kind].up, schemas)
             except BadMessage as error:
-                yield node, f"its reply was refused: {error}"
+                yield node, _readable(f"its reply was refused: {error}")
+
+
+def _readable(reason: str) -> str:
+    """Cut a reason that came over the wire to a printable line."""
+    return "".join(c if c.isprintable() else "?" for c in reason[:LONGEST_REASON])

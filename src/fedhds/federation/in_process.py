@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -36,6 +37,7 @@ class InProcessGrid(Grid):
             for number in range(clients)
         }
         self._replies: dict[str, Message] = {}
+        self._identifiers = count()
 
     def set_run(self, run: Run) -> None:
         """Set the run; Flower's interface asks for it."""
@@ -65,7 +67,7 @@ class InProcessGrid(Grid):
         """Answer messages at once and keep the replies for `pull_messages`."""
         identifiers = []
         for message in messages:
-            identifier = str(len(self._replies))
+            identifier = str(next(self._identifiers))
             self._replies[identifier] = self._answer(message)
             identifiers.append(identifier)
         return identifiers

@@ -2,8 +2,10 @@
 
 Four kinds of message. A message holds *facts* (single numbers) and named groups of
 arrays: ``adapter`` (the trainable parameters) and ``selection`` (a method's summaries and
-replies, whose schema the method declares). There is no place for text, token ids or
-per-sample values, and both sides refuse what the table below does not allow.
+replies, whose schema the method declares). There is no place for text, token ids or arrays
+along the samples, and both sides refuse what the table below does not allow. Only an error
+reply holds words: of ours about the server's message, or the type of the exception. A sum or
+mean over one sample is that sample's own value: a client that holds little tells more.
 
 =================  ==============================  ==========================================
 kind               to the client                   back to the server
@@ -35,8 +37,8 @@ HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evalua
 FACTS, ADAPTER, SELECTION = "facts", "adapter", "selection"
 """The names of a message's records."""
 
-COUNT_LIMIT = 2**53
-"""Counts stay exactly representable as floats."""
+COUNT_LIMIT = 2**31
+"""No fact is as large as this; products of two counts stay within 64 bits."""
 
 
 class BadMessage(ValueError):
@@ -217,6 +219,10 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
     _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
     try:
         array = packed.numpy()  # reads NumPy's format with pickle disallowed
+        if not isinstance(array, np.ndarray):
+            raise BadMessage(f"the array '{name}' is an archive")
+    except BadMessage:
+        raise
     except Exception as error:
         raise BadMessage(f"the array '{name}' cannot be read") from error
     _check_shape(name, str(array.dtype), array.shape, spec, lengths)

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -81,7 +81,11 @@ class RoundRecord:
 
 
 class EveryClientFailed(Exception):
-    """No client of a round got through it."""
+    """No client of a round got through it; ``failed`` says why, by client."""
+
+    def __init__(self, failed: Mapping[int, str]) -> None:
+        super().__init__(f"every client failed ({'; '.join(dict.fromkeys(failed.values()))})")
+        self.failed = failed
 
 
 Unseen = Callable[[Arrays], dict[str, Any]]
@@ -141,11 +145,14 @@ def _play_twice(
         return play_round(clients, state, rounds, number)
     except EveryClientFailed as error:
         progress.say("retry", f"round {number}: {error}; it is played again", round=number)
-        state.counts["repeated_rounds"] += 1
+        state.counts.update(repeated_rounds=1, failures=len(error.failed))
+        remark = f"played again, as at first {error}"
     try:
-        return play_round(clients, state, rounds, number)
+        record = play_round(clients, state, rounds, number)
     except EveryClientFailed as error:
         raise RunFailed(f"round {number} failed twice: {error}") from error
+    record.remarks.append(remark)
+    return record
 
 
 def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -> RoundRecord:
@@ -217,7 +224,7 @@ def exchange(
         replies, failed = clients.ask(SELECT, contents, {SELECTION: exchanged.summary}, number)
         record.failed |= failed
         if not replies:
-            raise EveryClientFailed(_reasons(record.failed))
+            raise EveryClientFailed(record.failed)
         for name in ("signals", "selection"):
             state.seconds[name] += sum(r.facts[f"seconds_{name}"] for r in replies.values())
         started = time.perf_counter()
@@ -248,7 +255,7 @@ def train(
         del replies[client]
     record.failed |= failed
     if not replies:
-        raise EveryClientFailed(_reasons(record.failed))
+        raise EveryClientFailed(record.failed)
     return replies
 
 
@@ -296,16 +303,24 @@ def evaluate(
     if asked:
         content = Content({"round": state.round}, {ADAPTER: state.adapter})
         replies, failed = clients.ask(EVALUATE, dict.fromkeys(asked, content), {}, state.round)
-        state.counts["failures"] += len(failed)
-        if not replies:
-            _give_up(state, _reasons(failed))
-        sums: Counter[str] = Counter()
-        for reply in replies.values():
-            sums.update(reply.facts)
+        sums = {
+            c: reply.facts
+            for c, reply in replies.items()
+            if _is_score(reply, clients.validation[c])
+        }
+        state.counts["failures"] += len(asked) - len(sums)
+        if not sums:
+            reasons = failed or dict.fromkeys(asked, "its scores contradict each other")
+            _give_up(state, str(EveryClientFailed(reasons)))
+        samples = sum(fact["samples"] for fact in sums.values())
         found["validation"] = {
-            "samples": int(sums["samples"]),
-            "rouge_l": sums["rouge_l_sum"] / sums["samples"],
-            "loss": sums["loss_sum"] / sums["tokens"],
+            "samples": int(samples),
+            "rouge_l": sum(fact["rouge_l_sum"] for fact in sums.values()) / samples,
+            "loss": _loss(sums, sums),
+            "by_client": {
+                str(c): {key: fact[key] for key in ("loss_sum", "tokens")}
+                for c, fact in sums.items()
+            },
         }
     state.seconds["evaluation"] += time.perf_counter() - started
     return found
@@ -313,9 +328,25 @@ def evaluate(
 
 def summarise(found: Evaluation) -> dict[str, Any]:
     """Leave an evaluation's means and drop its per-sample scores."""
-    unseen = found["unseen"]
-    means = unseen and {key: unseen[key] for key in ("rouge_l_mean", "loss_mean")}
-    return {"unseen": means, "validation": found["validation"]}
+    unseen, validation = found["unseen"], found["validation"]
+    return {
+        "unseen": unseen and {key: unseen[key] for key in ("rouge_l_mean", "loss_mean")},
+        "validation": validation and {k: v for k, v in validation.items() if k != "by_client"},
+    }
+
+
+def _loss(sums: Mapping[Any, Mapping[str, float]], of: Iterable[Any]) -> float:
+    """Return the mean token loss over some clients' sums; infinite over none."""
+    chosen = [sums[client] for client in of]
+    tokens = sum(fact["tokens"] for fact in chosen)
+    return sum(fact["loss_sum"] for fact in chosen) / tokens if tokens else math.inf
+
+
+def _is_score(reply: Content, samples: int) -> bool:
+    """Tell whether a client's sums can be those of its validation samples."""
+    facts = reply.facts
+    possible = facts["rouge_l_sum"] <= facts["samples"] <= facts["tokens"]
+    return facts["samples"] == samples and possible
 
 
 def _give_up(state: RunState, reason: str) -> NoReturn:
@@ -329,11 +360,15 @@ def _keep_best(state: RunState, found: Evaluation) -> None:
 
     Never by the unseen tasks: choosing by them would be training on them.
     """
-    best, now = state.best, found["validation"]
-    known = best is not None and best["validation"] is not None and now is not None
-    if known and now["loss"] >= best["validation"]["loss"]:  # type: ignore[index]
-        state.worse_since += 1
-        return
+    best = state.best and state.best["validation"]
+    now = found["validation"]
+    if best and now:
+        # where a client was missing once, the two are compared on those that were not
+        common = best["by_client"].keys() & now["by_client"].keys()
+        losses = [_loss(scores["by_client"], sorted(common)) for scores in (best, now)]
+        if losses[1] >= losses[0]:
+            state.worse_since += 1
+            return
     state.best, state.best_adapter, state.worse_since = found, state.adapter, 0
 
 
@@ -376,12 +411,6 @@ def _contradicts(reply: Content, size: int, rounds: Rounds) -> bool:
 
 def _is_evaluated(number: int, rounds: Rounds) -> bool:
     return number == rounds.rounds or bool(rounds.every and number % rounds.every == 0)
-
-
-def _reasons(failed: Mapping[int, str]) -> str:
-    """Say why clients failed, each reason once."""
-    reasons = dict.fromkeys(failed.values())
-    return f"every client failed ({'; '.join(reasons)})"
 
 
 def _tell(record: RoundRecord, rounds: int, progress: Progress) -> None:

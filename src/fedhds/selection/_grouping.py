@@ -20,6 +20,10 @@ SMALLEST_MAP = 4
 """Fewer points than this have no neighbourhoods for t-SNE to keep."""
 
 
+ALIKE = 1e-6
+"""Differences this small beside the values are rounding, and no structure to lay out."""
+
+
 def tsne(features: Array, rng: np.random.Generator, dimensions: int = 2) -> Array:
     """Lay samples out in the plane by Barnes-Hut t-SNE (FedHDS, section 4.1).
 
@@ -43,7 +47,7 @@ def tsne(features: Array, rng: np.random.Generator, dimensions: int = 2) -> Arra
     """
     seed = int(rng.integers(2**31))
     count = len(features)
-    if count < SMALLEST_MAP or np.ptp(features, axis=0).max() == 0:
+    if count < SMALLEST_MAP or np.ptp(features, axis=0).max() <= ALIKE * np.abs(features).max():
         return np.zeros((count, dimensions), np.float32)
     with threadpool_limits(limits=1):
         layout: Array = TSNE(

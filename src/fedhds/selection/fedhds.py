@@ -25,6 +25,7 @@ Deviations from the paper and its published code:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -77,7 +78,7 @@ class FedHDS(SelectionMethod):
                 server=self.choose,
                 summary={
                     "centroids": ArraySpec("float32", ("groups", 2)),
-                    "samples": ArraySpec("int64", (1,), low=0),
+                    "samples": ArraySpec("int64", (1,), low=0, high=2**31),
                     "ungrouped": ArraySpec("int64", (1,), low=0, high=1),
                 },
                 reply={
@@ -145,7 +146,8 @@ class FedHDS(SelectionMethod):
         numbers = np.concatenate([np.arange(len(summaries[c]["centroids"])) for c in clients])
         centroids = np.concatenate([summaries[c]["centroids"] for c in clients])
         order, representatives = _representatives(centroids)
-        capacity = {c: int(summaries[c]["samples"][0]) for c in clients}
+        # what a client without any group says it has cannot be asked for
+        capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
         wanted = _divide(order, representatives, owners, capacity, budget)
         replies = {}
         for client in clients:
@@ -248,12 +250,16 @@ def _divide(
     left = dict(capacity)
     remaining = min(budget, sum(capacity.values()))
     while remaining:
-        for position in allowed:
+        active = [p for p in allowed if left[int(owners[p])]]
+        shares = Counter(int(owners[p]) for p in active)
+        # all whole turns at once, then the last one until something runs out
+        turns = min(remaining // len(active), *(left[c] // n for c, n in shares.items()))
+        for position in active:
             owner = int(owners[position])
-            if remaining and left[owner]:
-                wanted[position] += 1
-                left[owner] -= 1
-                remaining -= 1
+            count = turns or int(remaining > 0 and left[owner] > 0)
+            wanted[position] += count
+            left[owner] -= count
+            remaining -= count
     return wanted
 
 

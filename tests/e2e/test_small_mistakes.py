@@ -1,0 +1,46 @@
+"""Slips of the command line that are not about the data."""
+
+import pytest
+import yaml
+from small import small_config
+from typer.testing import CliRunner
+
+from fedhds.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(small_config(folder, federation__rounds=1)))
+    out = folder / "run"
+    assert CliRunner().invoke(app, ["run", str(path), "--out", str(out), "-q"]).exit_code == 0
+    return out
+
+
+@pytest.mark.parametrize("override", ["adapter.rank=4", "model.name=embedded"])
+def test_eval_refuses_another_model_than_the_adapters(finished, override):
+    done = CliRunner().invoke(app, ["eval", str(finished), "--set", override])
+    assert done.exit_code == 2
+    assert "was made with another" in done.stderr
+
+
+def test_columns_named_as_ours_are_kept(tmp_path):
+    config = small_config(tmp_path, federation__rounds=1)
+    rows = '{"instruction": "a", "output": "1", "task": "t", "client": "mine"}\n' * 12
+    (tmp_path / "train.jsonl").write_text(rows)
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(config))
+    out = tmp_path / "out"
+    assert CliRunner().invoke(app, ["select", str(path), "--out", str(out), "-q"]).exit_code == 0
+    (coreset,) = (out / "coresets").iterdir()
+    assert '"client_": "mine"' in coreset.read_text()
+    assert '"client": "t"' in coreset.read_text()
+
+
+def test_patience_without_evaluations_is_told(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(small_config(tmp_path, federation__rounds=1)))
+    options = ["--set", "evaluation.every=0", "--set", "evaluation.patience=2"]
+    done = CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "o"), *options])
+    assert "evaluation.patience is not used" in done.stderr
