@@ -17,8 +17,8 @@ Deviations from the paper and its published code:
 - t-SNE is seeded; clients of fewer than four samples, of identical samples, or in which
   HDBSCAN finds only noise count as one group (the code fails or trains nothing).
 - If no global group forms, every client group is chosen (the code trains nothing).
-- A budget, which the paper lacks, is kept exactly: the representatives of the largest
-  global groups first, several samples a group where there are fewer groups than samples.
+- A budget, which the paper lacks, is kept exactly: one sample of each representative, those
+  of the largest global groups first, then of the other groups, then the next of each.
 - The clients' planes are unrelated to each other, as in the paper; so the inter-client
   step is known to be no better than chance.
 """
@@ -229,9 +229,8 @@ def _divide(
 ) -> Array:
     """Say how many samples each client group gives: one a representative, or the budget.
 
-    With a budget the ranked groups give one sample each in turn, over and over; a group
-    whose client has nothing left is passed over. Groups behind the representatives join
-    only when the representatives' clients cannot give enough.
+    With a budget the ranked groups give one sample each in turn, over and over, until it is
+    spent; a group whose client has nothing left is passed over.
 
     Returns
     -------
@@ -242,15 +241,10 @@ def _divide(
     if budget is None:
         wanted[order[:representatives]] = 1
         return wanted
-    _, first_of_client = np.unique(owners[order], return_index=True)
-    offered = np.zeros(len(order), dtype=np.int64)
-    offered[first_of_client] = [capacity[int(c)] for c in owners[order[first_of_client]]]
-    enough = int(np.searchsorted(np.cumsum(offered), budget)) + 1
-    allowed = order[: max(representatives, enough)]
     left = dict(capacity)
     remaining = min(budget, sum(capacity.values()))
     while remaining:
-        active = [p for p in allowed if left[int(owners[p])]]
+        active = [p for p in order if left[int(owners[p])]]
         shares = Counter(int(owners[p]) for p in active)
         # all whole turns at once, then the last one until something runs out
         turns = min(remaining // len(active), *(left[c] // n for c, n in shares.items()))
