@@ -6,11 +6,16 @@ from collections.abc import Callable
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from fedhds.data.prompts import BATCH, PROMPTS, encode, encode_all, render
+from fedhds.data.prompts import BATCH, PROMPTS, encode_all, render
 from fedhds.types import Example, UserError
 
 Make = Callable[..., Example]
 BOS, EOS = 0, 1
+
+
+def encode(example, prompt, tokenizer, max_length):
+    samples, _ = encode_all([example], prompt, tokenizer, max_length)
+    return samples[0] if samples else None
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,10 @@ def demo(
         from fedhds.report.comparison import compare, verdict
 
         source = Path(str(files("fedhds") / "assets" / "demo.yaml"))
+        named = out if out.name not in ("", "..") else out.resolve()
+        full = named.with_name(f"{named.name}-full")
         summaries = []
-        for folder, method in (
-            (out, "fedhds"),
-            (out.resolve().with_name(f"{out.resolve().name}-full"), "full"),
-        ):
+        for folder, method in ((out, "fedhds"), (full, "full")):
             progress.say("demo", f"{method} into {folder}", method=method)
             checked = configuration.load(source, [f"selection.method={method}"])
             result = experiment.run(

@@ -55,14 +55,6 @@ def render(example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase) ->
     return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
 
 
-def encode(
-    example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> Sample | None:
-    """Tokenise one example; None if no token of its response is left (see `encode_all`)."""
-    samples, _ = encode_all([example], prompt, tokenizer, max_length)
-    return samples[0] if samples else None
-
-
 def encode_all(
     examples: Sequence[Example], prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[list[Sample], int]:
