@@ -101,7 +101,14 @@ def test_killed_while_starting_up_resumes(config, whole, tmp_path):
 def test_interrupted_politely_says_how_to_go_on(config, whole, tmp_path, kind):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "fedhds", "run", str(config), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background job ignores Ctrl-C, and what it starts would, too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while process.poll() is None and len(lines(out)) < 2:
         time.sleep(0.005)
     process.send_signal(kind)
