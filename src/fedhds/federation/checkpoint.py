@@ -34,7 +34,7 @@ class RunState:
     before, best : Evaluation or None
         The evaluation of the untouched adapter, and of the best so far.
     best_adapter : dict of str to ndarray
-        The adapter that the best evaluation belongs to.
+        The adapter that the best evaluation belongs to; the untouched one before there is any.
     worse_since : int
         Evaluations since the best one.
     seconds : dict of str to float
