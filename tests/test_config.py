@@ -152,6 +152,10 @@ def test_unknown_key_like_nothing_lists_what_there_is(source, sentence):
             "selection.min_cluster_size=x",
             "selection.min_cluster_size should be a valid integer (it is 'x')",
         ),
+        (
+            "selection.layers=first",
+            "selection.layers should be 'all' or 'last' or should be a valid list (it is 'first')",
+        ),
         ("selection=fedhds", "selection must be a mapping of its keys, not 'fedhds'"),
         ("federation=null", "federation must be a mapping of its keys, not None"),
         ("tuning=[1]", "tuning must be a mapping of its keys, not [1]"),
@@ -271,6 +275,12 @@ def test_two_budgets_are_refused():
     assert mistake(None, "selection.samples=5", "selection.share=0.5") == sentence
 
 
+def test_method_that_reads_with_a_proxy_needs_one():
+    sentence = mistake(None, "selection.method=fedhds-turbo")
+    assert sentence.endswith("reads the samples with a small frozen model: set model.proxy")
+    assert config.load(None, ["selection.method=fedhds-turbo", "model.proxy=x"]).model.proxy == "x"
+
+
 def test_random_needs_a_budget():
     assert "selection.method 'random' needs a budget" in mistake(None, "selection.method=random")
     for budget in ("samples=5", "share=0.5"):
@@ -289,6 +299,7 @@ def test_random_needs_a_budget():
             ["selection.method=full", "selection.share=0.5"],
             "selection.share is not used: 'full' takes all",
         ),
+        (["model.proxy=embedded"], "model.proxy is not used: 'fedhds' reads with none"),
     ],
 )
 def test_key_of_another_method_is_only_noticed(overrides, notice):

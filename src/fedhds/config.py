@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from fedhds import registry
 from fedhds.tuning.options import TuningOptions
@@ -44,11 +45,14 @@ class MethodSection(Section):
 class ModelConfig(Section):
     """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
 
-    ``dtype`` auto is bfloat16 on CUDA and float32 elsewhere; ``threads`` null is all cores.
+    ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
+    samples, for methods that choose with one. ``dtype`` auto is bfloat16 on CUDA and float32
+    elsewhere; ``threads`` null is all cores.
     """
 
     name: str = "embedded"
     revision: str | None = None
+    proxy: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device: str = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -198,6 +202,8 @@ class Config(Section):
             ]
         if self.selection_method.budget == "ignored" and self._budget_key:
             unused.append(f"{self._budget_key} is not used: '{self.selection.method}' takes all")
+        if self.model.proxy is not None and self.selection_method.signal_model != "proxy":
+            unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
         evaluation = self.evaluation
         if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
             unused.append(
@@ -317,6 +323,11 @@ def _check(config: Config) -> None:
             f"selection.method '{selection.method}' needs a budget: "
             "set selection.samples or selection.share"
         )
+    if method.signal_model == "proxy" and config.model.proxy is None:
+        raise UserError(
+            f"selection.method '{selection.method}' reads the samples with a small frozen "
+            "model: set model.proxy"
+        )
     if config.data.train is not None and config.data.preset == "toy":
         raise UserError("data.preset 'toy' is generated, so it goes without data.train")
     if config.data.train is None and (config.data.preset or "toy") != "toy":
@@ -359,7 +370,7 @@ def _sentence(error: ValidationError, cls: type[Any], section: str) -> str:
     """Put the first of pydantic's errors into one sentence that names the key."""
     first = error.errors()[0]
     problem, expected = first["type"], first.get("ctx", {}).get("expected", "")
-    parts = [str(part) for part in first["loc"] if not str(part).startswith("constrained-")]
+    parts = _place(first)
     key = ".".join([section, *parts] if section else parts)
     if parts[-1:] == ["[key]"]:
         return _unknown(parts[-2], re.findall(r"'(\w+)'", expected), ".".join(parts[:-2]))
@@ -370,8 +381,16 @@ def _sentence(error: ValidationError, cls: type[Any], section: str) -> str:
         return _unknown(parts[-1], list(model.model_fields), ".".join(parts[:-1]))
     if problem == "model_type":
         return _no_mapping(key, first["input"])
-    message = re.sub(r"^\w+ (?=should)", "", str(first["msg"]))
-    return f"{key} {message} (it is {reprlib.repr(first['input'])})"
+    # a value of several possible kinds gives one error for each
+    wishes = (str(e["msg"]) for e in error.errors() if _place(e) == parts)
+    messages = dict.fromkeys(re.sub(r"^\w+ (?=should)", "", wish) for wish in wishes)
+    return f"{key} {' or '.join(messages)} (it is {reprlib.repr(first['input'])})"
+
+
+def _place(problem: ErrorDetails) -> list[str]:
+    """Return the keys that lead to an error, without pydantic's names of possible kinds."""
+    parts = map(str, problem["loc"])
+    return [part for part in parts if not re.match(r"constrained-|literal\[|list\[", part)]
 
 
 def _no_mapping(section: str, given: Any) -> str:

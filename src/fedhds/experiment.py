@@ -224,6 +224,7 @@ def _sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress)
             client=number,
             data=data,
             model=experiment.model,
+            reader=experiment.reader(data, progress),
             method=config.selection_method,
             tuning=config.tuning,
             max_new_tokens=config.evaluation.max_new_tokens,

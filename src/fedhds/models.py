@@ -12,6 +12,8 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,15 @@ class LanguageModel:
         base: PreTrainedModel = model
         return base
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the weights and of the configuration, which tells what it computes."""
+        digest = sha256(self.base.config.to_json_string().encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().cpu().view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
     @property
     def filler(self) -> int:
         """The token that pads: the tokenizer's own, else EOS (masked either way)."""
@@ -81,11 +92,11 @@ def positions(config: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def locate(name: str) -> str:
+def locate(name: str, key: str = "model.name") -> str:
     """Turn a model's name into what transformers loads: a folder or a hub id.
 
     A name that looks like a path, or whose first part is a folder here, is never tried
-    as a hub id.
+    as a hub id. ``key`` is what messages call the name by.
 
     Raises
     ------
@@ -97,7 +108,7 @@ def locate(name: str) -> str:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"model.name: the folder '{name}' has no config.json")
+            raise UserError(f"{key}: the folder '{name}' has no config.json")
         return str(path)
     looks_like_path = (
         path.is_absolute()
@@ -108,12 +119,12 @@ def locate(name: str) -> str:
         or ("/" in name and Path(name.split("/")[0]).exists())
     )
     if looks_like_path or path.exists():
-        raise UserError(f"model.name: there is no model folder '{name}'")
+        raise UserError(f"{key}: there is no model folder '{name}'")
     return name
 
 
 def load_tokenizer(
-    name: str, revision: str | None, trust_remote_code: bool
+    name: str, revision: str | None, trust_remote_code: bool, key: str = "model.name"
 ) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model; it must know an end-of-sequence token.
 
@@ -122,13 +133,13 @@ def load_tokenizer(
     UserError
         If there is none at ``name``, or if it has no EOS token.
     """
-    with _loading(f"the tokenizer of '{name}'"):
+    with _loading(f"the tokenizer of '{name}'", key):
         tokenizer = AutoTokenizer.from_pretrained(
-            locate(name), revision=revision, trust_remote_code=trust_remote_code
+            locate(name, key), revision=revision, trust_remote_code=trust_remote_code
         )
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"model.name: the tokenizer of '{name}' has no EOS token, so no response could ever end"
+            f"{key}: the tokenizer of '{name}' has no EOS token, so no response could ever end"
         )
     loaded: PreTrainedTokenizerBase = tokenizer
     return loaded
@@ -136,7 +147,7 @@ def load_tokenizer(
 
 def load_config(name: str, revision: str | None, trust_remote_code: bool) -> Any:
     """Load a model's configuration alone (parameters and errors as in `load_tokenizer`)."""
-    with _loading(f"the model '{name}'"):
+    with _loading(f"the model '{name}'", "model.name"):
         return AutoConfig.from_pretrained(
             locate(name), revision=revision, trust_remote_code=trust_remote_code
         )
@@ -148,6 +159,7 @@ def load_base(
     trust_remote_code: bool = False,
     dtype: str = "auto",
     device: str = "auto",
+    key: str = "model.name",
 ) -> PreTrainedModel:
     """Load a causal language model from safetensors (never from a pickle).
 
@@ -157,6 +169,8 @@ def load_base(
         ``auto`` is bfloat16 on CUDA and float32 elsewhere.
     device : str
         ``auto`` is CUDA where there is one, else the CPU; otherwise torch's name.
+    key : str
+        What messages call ``name`` by.
 
     Raises
     ------
@@ -168,9 +182,9 @@ def load_base(
         dtype = "bfloat16" if target.type == "cuda" else "float32"
     # it would draw across our own
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with _loading(f"the model '{name}'"):
+    with _loading(f"the model '{name}'", key):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            locate(name),
+            locate(name, key),
             revision=revision,
             trust_remote_code=trust_remote_code,
             dtype=getattr(torch, dtype),
@@ -179,7 +193,7 @@ def load_base(
         )
     model, found = loaded
     if missing := sorted(found["missing_keys"]):  # transformers would draw them at random
-        raise UserError(f"model.name: '{name}' has no weights for {missing[0]} of its own model")
+        raise UserError(f"{key}: '{name}' has no weights for {missing[0]} of its own model")
     moved: PreTrainedModel = model.to(target)
     return moved
 
@@ -351,14 +365,14 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _loading(what: str) -> Iterator[None]:
+def _loading(what: str, key: str) -> Iterator[None]:
     """Put whatever a broken model folder makes transformers raise into one sentence."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"model.name: cannot load {what}: {_brief(error)}") from error
+        raise UserError(f"{key}: cannot load {what}: {_brief(error)}") from error
 
 
 def _brief(error: BaseException) -> str:

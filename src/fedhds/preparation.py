@@ -11,12 +11,14 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from fedhds.config import Config
 from fedhds.data import skew
 from fedhds.data.clients import build_clients
 from fedhds.data.examples import to_examples
 from fedhds.data.files import read_rows
-from fedhds.data.prompts import encode_all
+from fedhds.data.prompts import encode_all, encode_whole
 from fedhds.data.toy import generate as generate_toy
 from fedhds.evaluation.scores import choose
 from fedhds.models import (
@@ -28,6 +30,7 @@ from fedhds.models import (
     positions,
     set_threads,
 )
+from fedhds.signals import Reader
 from fedhds.types import ClientData, Example, Progress, Sample, UserError
 
 DEFAULT_MAX_LENGTH = 1024
@@ -65,11 +68,27 @@ class Experiment:
     config: Config
     data: FederationData
     model: LanguageModel
+    proxy: LanguageModel | None = None
 
     @property
     def unseen(self) -> list[Sample]:
         """The unseen samples that this experiment evaluates on."""
         return choose(self.data.unseen, self.config.evaluation.per_task, self.config.seed)
+
+    def reader(self, client: ClientData, progress: Progress) -> Reader:
+        """Return what a client reads its signals with: the tuned model, or the proxy."""
+        config, proxy = self.config, self.proxy
+        size = config.evaluation.batch_size
+        if proxy is None:
+            return Reader(self.model, lambda: client.train, size, False, progress)
+
+        def encode() -> list[Sample]:
+            examples = [sample.example for sample in client.train]
+            wanted = config.data.max_length or DEFAULT_MAX_LENGTH
+            longest = min(wanted, proxy.longest or wanted)
+            return encode_whole(examples, config.data.prompt, proxy.tokenizer, longest)
+
+        return Reader(proxy, encode, size, True, progress)
 
 
 def prepare(config: Config, progress: Progress) -> Experiment:
@@ -92,7 +111,28 @@ def prepare(config: Config, progress: Progress) -> Experiment:
     model = add_lora(
         base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
     )
-    return Experiment(config, data, LanguageModel(model, tokenizer, base.device))
+    proxy = _load_proxy(config)
+    _check_layers(config, proxy.base if proxy else base)
+    return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
+
+
+def _load_proxy(config: Config) -> LanguageModel | None:
+    """Load the frozen model that reads the samples, if the method chooses with one."""
+    name, trust = config.model.proxy, config.model.trust_remote_code
+    if name is None or config.selection_method.signal_model != "proxy":
+        return None
+    key = "model.proxy"
+    tokenizer = load_tokenizer(name, None, trust, key)
+    base = load_base(name, None, trust, config.model.dtype, config.model.device, key)
+    return LanguageModel(base, tokenizer, base.device)
+
+
+def _check_layers(config: Config, base: PreTrainedModel) -> None:
+    """Refuse options of the selection that its model's layers cannot serve."""
+    try:
+        config.selection_method.check_layers(base.config.get_text_config().num_hidden_layers)
+    except ValueError as error:
+        raise UserError(f"selection.{error}") from error
 
 
 def read_data(

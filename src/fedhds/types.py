@@ -214,6 +214,8 @@ class SelectionMethod(Protocol):
     """False if per-sample numbers leave a client; such a method refuses deployment."""
     budget: ClassVar[Literal["required", "optional", "ignored"]]
     """Whether the method can do without a number of samples to select."""
+    signal_model: ClassVar[Literal["tuned", "proxy"]] = "tuned"
+    """What its signals are read with: the model being tuned, or a small frozen proxy."""
 
     @property
     def steps(self) -> tuple[Exchange, ...]:
@@ -223,6 +225,15 @@ class SelectionMethod(Protocol):
     def needs(self) -> tuple[str, ...]:
         """Name the signals that the client's half reads."""
         return ()
+
+    def check_layers(self, layers: int) -> None:
+        """Refuse options that a model of so many layers cannot serve.
+
+        Raises
+        ------
+        ValueError
+            Naming the option.
+        """
 
     def schedule(self, round: int, rounds: int) -> Schedule:
         """Say what happens in ``round`` (from 1) of ``rounds``."""

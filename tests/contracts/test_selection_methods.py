@@ -14,9 +14,23 @@ WIDTHS = {"hidden_states": (3, 4)}
 """The shape of one sample's value of each signal."""
 
 
-@pytest.fixture(params=registry.names("selection"))
+OPTIONS = [
+    {"layers": "last", "fusion": "pca"},
+    {"layers": [0, -1], "fusion": "kernel-pca", "dimensions": 5},
+    {"fusion": "none", "min_cluster_size": 3},
+    {"fusion": "tsne", "dimensions": 4, "grouping": "kmeans", "groups": 3},
+    {"inter_client": False, "noise": 0.1},
+]
+"""Ablations of ``fedhds`` that must keep to the contract as well."""
+
+METHODS = [(name, {}) for name in registry.names("selection")]
+METHODS += [("fedhds", options) for options in OPTIONS]
+
+
+@pytest.fixture(params=METHODS, ids=str)
 def method(request):
-    return registry.load("selection", request.param)()
+    name, options = request.param
+    return registry.load("selection", name)(**options)
 
 
 def signals_of(method, sizes=SIZES, same=False):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from fedhds.data.prompts import BATCH, PROMPTS, encode_all, render
+from fedhds.data.prompts import BATCH, PROMPTS, encode_all, encode_whole, render
 from fedhds.types import Example, UserError
 
 Make = Callable[..., Example]
@@ -149,3 +149,27 @@ def test_long_text_is_fast_and_the_example_is_kept_whole(
     assert sample is not None
     assert sample.length == 512
     assert sample.example == dataclasses.replace(example)
+
+
+@pytest.mark.parametrize(
+    ("max_length", "prompt", "response"),
+    # the prompt "2+2?" and its newline are 6 tokens with BOS; "four" and EOS are 5
+    [(20, 6, 5), (11, 6, 5), (8, 6, 2), (6, 6, 0), (4, 4, 0)],
+)
+def test_reader_gets_every_example_cut_from_the_right(
+    make: Make, tokenizer: PreTrainedTokenizerFast, max_length: int, prompt: int, response: int
+) -> None:
+    (sample,) = encode_whole([make("four")], "plain", tokenizer, max_length)
+    assert (len(sample.prompt), len(sample.response)) == (prompt, response)
+    uncut = encode(make("four"), "plain", tokenizer, 1000)
+    assert uncut is not None
+    both = (*sample.prompt, *sample.response)
+    assert both == (*uncut.prompt, *uncut.response)[: len(both)]
+
+
+def test_reader_without_a_chat_template_reads_plain_text(
+    make: Make, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    tokenizer.chat_template = None
+    chat, plain = (encode_whole([make("a")], p, tokenizer, 99) for p in ("chat", "plain"))
+    assert chat == plain

@@ -19,6 +19,7 @@ from fedhds.federation.server_app import build_server_app
 from fedhds.models import adapter_arrays
 from fedhds.selection.full import Full
 from fedhds.selection.random import Random
+from fedhds.signals import Reader
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
     ArraySpec,
@@ -48,9 +49,9 @@ def play_rounds(folder, method, state=None, lr=0.01, **settings):
             tuple(random_samples(2, seed=50 + client)),
         )
         store = ClientStore(folder / str(client))
-        return Site(
-            client, data, model, method, TuningOptions(lr=lr), 4, 4, 0, store, None, Silent()
-        )
+        reader = Reader(model, lambda: data.train, 4, False, Silent())
+        tuning = TuningOptions(lr=lr)
+        return Site(client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent())
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
     rounds = Rounds(method=method, **defaults | settings)

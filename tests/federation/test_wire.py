@@ -16,6 +16,7 @@ from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
 from fedhds.models import adapter_arrays
 from fedhds.rng import generator
+from fedhds.signals import Reader
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import ClientData, Silent
 
@@ -54,20 +55,10 @@ def traffic(request, tmp_path_factory):
 
     def site(context: Context) -> Site:
         client = int(context.node_config["partition-id"])
-        store = ClientStore(folder / str(client))
-        return Site(
-            client,
-            client_data(client),
-            model,
-            method,
-            TuningOptions(),
-            4,
-            8,
-            0,
-            store,
-            None,
-            Silent(),
-        )
+        data, store = client_data(client), ClientStore(folder / str(client))
+        reader = Reader(model, lambda: data.train, 8, method.signal_model == "proxy", Silent())
+        tuning = TuningOptions()
+        return Site(client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent())
 
     samples = 7 if method.budget == "required" else None
     rounds = Rounds(method, FedAvg(), rounds=2, fraction=1.0, seed=0, samples=samples, every=1)

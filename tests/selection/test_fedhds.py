@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedhds.rng import generator
-from fedhds.selection.fedhds import FedHDS
+from fedhds.selection.fedhds import FedHDS, _of_layers
+from fedhds.selection.fedhds_turbo import FedHDSTurbo
 from fedhds.types import Signals
 
 RNG = generator(0, "test")
@@ -203,3 +204,71 @@ def test_rounding_noise_is_no_structure():
     states = 1 + 1e-7 * rng.normal(size=(20, 3, 4))
     summary, _ = FedHDS().group(Signals(20, {"hidden_states": states}), {}, {}, RNG)
     assert summary["centroids"].tolist() == [[0.0, 0.0]]
+
+
+# --- the ablations ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [("all", [0, 1, 2, 3, 4, 5]), ("last", [4, 5]), ([0], [0, 1]), ([-1, 0], [4, 5, 0, 1])],
+)
+def test_features_are_the_states_of_the_layers_asked_for(layers, expected):
+    # one sample, three layers of width 2, numbered through
+    states = np.arange(6, dtype=np.float32).reshape(1, 3, 2)
+    assert _of_layers(states, layers).tolist() == [expected]
+
+
+@pytest.mark.parametrize("layer", [-4, 3])
+def test_layer_that_is_not_there_is_refused(layer):
+    # a model of 2 layers has the states 0, 1, 2, or -3, -2, -1
+    with pytest.raises(ValueError, match=rf"layers: there is no layer {layer} in a model of 2"):
+        FedHDS(layers=[0, layer]).check_layers(2)
+    FedHDS(layers=[-3, 2]).check_layers(2)
+
+
+def test_without_the_inter_client_step_every_client_group_is_chosen():
+    method = FedHDS(inter_client=False)
+    state, replies = method.choose({}, summaries(), None, RNG)
+    assert chosen(replies) == {(0, 0): 1, (0, 1): 1, (1, 0): 1, (1, 1): 1, (1, 2): 1, (2, 0): 1}
+    assert method.remarks(state) == ()
+
+
+def test_kmeans_on_the_server_makes_half_as_many_groups_as_came_in():
+    # six centroids, so three groups: the two crowds and the lone one, each represented
+    state, replies = FedHDS(grouping="kmeans").choose({}, summaries(), None, RNG)
+    assert state["global_groups"] == 3
+    assert chosen(replies) == {(2, 0): 1, (0, 1): 1, (1, 0): 1}
+
+
+def test_kmeans_on_a_client_makes_as_many_groups_as_asked_for():
+    method = FedHDS(grouping="kmeans", groups=3, fusion="pca")
+    summary, memory = method.group(blobs([9, 9, 9]), {}, {}, RNG)
+    assert summary["centroids"].shape == (3, 2)
+    assert memory["labels"].tolist() == [0] * 9 + [1] * 9 + [2] * 9
+
+
+def test_noise_is_on_what_is_sent_and_not_on_what_is_kept():
+    # tanh brings any centroid into -1..1; noise of standard deviation .1 moves it by .6 at most
+    heaps = blobs([12] * 5)
+    clean, _ = FedHDS(fusion="pca").group(heaps, {}, {}, generator(0, "n"))
+    summary, memory = FedHDS(fusion="pca", noise=0.01).group(heaps, {}, {}, generator(0, "n"))
+    moved = summary["centroids"] - np.tanh(clean["centroids"])
+    assert 0 < np.abs(moved).max() < 0.6
+    assert np.array_equal(memory["centroids"], clean["centroids"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"min_cluster_size": 1}, {"dimensions": 0}, {"groups": 0}, {"noise": -1.0}, {"layers": []}],
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=rf"^{next(iter(options))} must"):
+        FedHDS(**options)
+
+
+def test_turbo_is_fedhds_on_a_proxy():
+    assert (FedHDS.signal_model, FedHDSTurbo.signal_model) == ("tuned", "proxy")
+    heaps = blobs([12, 12])
+    turbo, plain = (m.group(heaps, {}, {}, generator(0, "t"))[0] for m in (FedHDSTurbo(), FedHDS()))
+    assert np.array_equal(turbo["centroids"], plain["centroids"])

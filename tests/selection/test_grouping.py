@@ -4,23 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedhds.rng import generator
-from fedhds.selection._grouping import NOISE, hdbscan, tsne, weighted_means
+from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
 
 
 def heaps(*centres, size=8):
     rng = generator(0, "heaps")
     return np.concatenate([rng.normal(c, 0.1, (size, 2)) for c in centres])
-
-
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_too_few_samples_are_laid_out_at_the_origin(count):
-    assert tsne(np.ones((count, 5)), generator(0, "t")).tolist() == [[0.0, 0.0]] * count
-
-
-def test_layout_is_the_same_for_the_same_seed():
-    features = generator(0, "f").normal(size=(20, 6))
-    first, second = (tsne(features, generator(0, "t")) for _ in range(2))
-    assert np.array_equal(first, second)
 
 
 def test_groups_are_numbered_by_their_first_point():
@@ -34,6 +23,19 @@ def test_fewer_points_than_a_group_are_noise():
     labels, probabilities = hdbscan(np.zeros((3, 2)), 4)
     assert labels.tolist() == [NOISE] * 3
     assert probabilities.tolist() == [0.0] * 3
+
+
+def test_kmeans_finds_the_heaps_and_everything_belongs_to_one():
+    labels, memberships = kmeans(heaps((5, 5), (0, 0), (9, 0)), 3, generator(0, "k"))
+    assert labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert memberships.tolist() == [1.0] * 24
+
+
+@pytest.mark.parametrize(("distinct", "groups"), [(0, 0), (1, 1), (2, 2), (5, 4)])
+def test_kmeans_never_makes_more_groups_than_points_differ(distinct, groups):
+    points = np.repeat(np.arange(distinct, dtype=float)[:, None], 3, axis=0)
+    labels, _ = kmeans(points, 4, generator(0, "k"))
+    assert len(set(labels.tolist())) == groups
 
 
 def test_weighted_means_by_hand():

@@ -7,7 +7,6 @@ from tiny import sample, tiny_language_model, tiny_model, tiny_tokenizer
 
 from fedhds.batching import pad
 from fedhds.models import LanguageModel
-from fedhds.signals import compute as compute_signals
 from fedhds.signals.hidden_states import compute
 from fedhds.types import Sample, Silent
 
@@ -110,19 +109,6 @@ def test_refuses_a_model_without_known_layers(model, samples):
     base.config.num_hidden_layers = 5
     with pytest.raises(ValueError, match="no list of 5 layers"):
         compute(dataclasses.replace(model, model=base), samples, 1, QUIET)
-
-
-def test_signals_are_computed_by_name(model, samples):
-    signals = compute_signals(("hidden_states",), model, samples, 2, QUIET)
-    assert signals.samples == 7
-    np.testing.assert_array_equal(
-        signals.arrays["hidden_states"], compute(model, samples, 2, QUIET)
-    )
-
-
-def test_an_unknown_signal_is_refused(model, samples):
-    with pytest.raises(ValueError, match="unknown signal 'smell'"):
-        compute_signals(("hidden_states", "smell"), model, samples, 2, QUIET)
 
 
 def test_padding_goes_where_it_is_asked():

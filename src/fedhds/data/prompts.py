@@ -7,7 +7,7 @@ uses for Dolly; it ends in "Response:" without a newline. ``plain`` is the bare 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fedhds.types import Example, Sample, UserError
@@ -81,17 +81,40 @@ def encode_all(
     cut_away : int
         How many examples were left out as no token of their response fits.
     """
-    samples: list[Sample] = []
+    samples = [
+        Sample(example, head, tail[: max_length - len(head)])
+        for example, head, tail in _tokenised(examples, prompt, tokenizer)
+        if len(head) < max_length
+    ]
+    return samples, len(examples) - len(samples)
+
+
+def encode_whole(
+    examples: Sequence[Example], prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> list[Sample]:
+    """Tokenise every example for a model that only reads: cut from the right, none left out.
+
+    Parameters as in `encode_all`. A tokenizer without a chat template reads ``plain`` text
+    where the prompt is ``chat``: a small proxy seldom has one.
+    """
+    if prompt == "chat" and tokenizer.chat_template is None:
+        prompt = "plain"
+    return [
+        Sample(example, head[:max_length], tail[: max(0, max_length - len(head))])
+        for example, head, tail in _tokenised(examples, prompt, tokenizer)
+    ]
+
+
+def _tokenised(
+    examples: Sequence[Example], prompt: str, tokenizer: PreTrainedTokenizerBase
+) -> Iterator[tuple[Example, tuple[int, ...], tuple[int, ...]]]:
+    """Yield each example with the tokens of its prompt, and of its response and EOS."""
     for start in range(0, len(examples), BATCH):
         batch = examples[start : start + BATCH]
         prompts = _prompt_tokens([render(e, prompt, tokenizer) for e in batch], prompt, tokenizer)
         responses = _tokens([e.output for e in batch], tokenizer, special=False, plain=True)
         for example, head, tail in zip(batch, prompts, responses, strict=True):
-            room = max_length - len(head)
-            if room > 0:
-                response = (*tail, tokenizer.eos_token_id)[:room]
-                samples.append(Sample(example, tuple(head), response))
-    return samples, len(examples) - len(samples)
+            yield example, tuple(head), (*tail, tokenizer.eos_token_id)
 
 
 def _prompt_tokens(

@@ -34,7 +34,7 @@ from fedhds.federation.messages import (
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
 from fedhds.rng import generator
-from fedhds.signals import compute as compute_signals
+from fedhds.signals import Reader
 from fedhds.tuning.local import tune
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
@@ -55,11 +55,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Site:
-    """One client: its data, its model, its settings and its disk."""
+    """One client: its data, its models, its settings and its disk."""
 
     client: int
     data: ClientData
     model: LanguageModel
+    reader: Reader
     method: SelectionMethod
     tuning: TuningOptions
     max_new_tokens: int
@@ -280,11 +281,7 @@ class _MeasuredSignals(Mapping[str, Array]):
             raise KeyError(f"the method reads the signal '{name}' without naming it in needs()")
         if name not in self._known:
             started = time.perf_counter()
-            site = self._site
-            computed = compute_signals(
-                (name,), site.model, site.data.train, site.batch_size, site.progress
-            )
-            self._known[name] = computed.arrays[name]
+            self._known[name] = self._site.reader.read(name)
             self._seconds += time.perf_counter() - started
         return self._known[name]
 

@@ -1,59 +1,18 @@
-"""Grouping samples: t-SNE to a plane, then HDBSCAN, safe for degenerate clients.
+"""Grouping points: HDBSCAN or K-means, safe for degenerate clients, and the groups' means.
 
-Small numeric steps run on one thread: on busy cores more threads were seen to be many
-times slower, and one thread always sums in the same order.
+One thread, as in `_fusion`.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.cluster import HDBSCAN
-from sklearn.manifold import TSNE
+from sklearn.cluster import HDBSCAN, KMeans
 from threadpoolctl import threadpool_limits
 
 from fedhds.types import Array
 
 NOISE = -1
-"""HDBSCAN's label of points that belong to no group."""
-
-SMALLEST_MAP = 4
-"""Fewer points than this have no neighbourhoods for t-SNE to keep."""
-
-
-ALIKE = 1e-6
-"""Differences this small beside the values are rounding, and no structure to lay out."""
-
-
-def tsne(features: Array, rng: np.random.Generator, dimensions: int = 2) -> Array:
-    """Lay samples out in the plane by Barnes-Hut t-SNE (FedHDS, section 4.1).
-
-    Parameters
-    ----------
-    features : ndarray, shape (n_samples, n_features)
-    rng : Generator
-        Gives t-SNE its seed.
-    dimensions : int
-        Of the map; the paper uses 2.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples, dimensions)
-        All zeros where there is nothing to lay out: fewer than four samples, or all alike.
-
-    Notes
-    -----
-    Perplexity is ``min(30, n_samples - 1)`` as in the paper; t-SNE asks for less than
-    ``n_samples``. Time O(n log n) after the O(n^2 n_features) neighbour search.
-    """
-    seed = int(rng.integers(2**31))
-    count = len(features)
-    if count < SMALLEST_MAP or np.ptp(features, axis=0).max() <= ALIKE * np.abs(features).max():
-        return np.zeros((count, dimensions), np.float32)
-    with threadpool_limits(limits=1):
-        layout: Array = TSNE(
-            n_components=dimensions, perplexity=min(30, count - 1), random_state=seed, n_jobs=1
-        ).fit_transform(features.astype(np.float32))
-    return layout
+"""The label of points that belong to no group."""
 
 
 def hdbscan(points: Array, min_cluster_size: int) -> tuple[Array, Array]:
@@ -79,6 +38,20 @@ def hdbscan(points: Array, min_cluster_size: int) -> tuple[Array, Array]:
             points.astype(np.float64)
         )
     return _in_order_of_appearance(found.labels_), np.asarray(found.probabilities_)
+
+
+def kmeans(points: Array, groups: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Group points around ``groups`` means (Lloyd 1982), fewer where fewer points differ.
+
+    Parameters, shapes and order as in `hdbscan`; every point belongs to a group, wholly.
+    """
+    seed = int(rng.integers(2**31))
+    count = min(groups, len(np.unique(points, axis=0)))
+    if not count:
+        return np.zeros(0, np.int64), np.zeros(0)
+    with threadpool_limits(limits=1):
+        found = KMeans(count, n_init=10, random_state=seed).fit(points.astype(np.float64))
+    return _in_order_of_appearance(found.labels_), np.ones(len(points))
 
 
 def weighted_means(points: Array, labels: Array, weights: Array) -> Array:

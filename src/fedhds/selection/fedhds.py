@@ -11,6 +11,9 @@ A round of selection, in the paper's order:
    each global group the centroid nearest to its centre is the representative.
 3. `FedHDS.pick` (client): per chosen group, the sample nearest to the group's centroid.
 
+The paper's ablations are options: which ``layers``, another ``fusion``, ``inter_client``
+false, more ``dimensions``, ``noise`` on the centroids; ``grouping`` is one of ours.
+
 Deviations from the paper and its published code:
 
 - Centroids keep their own group's number (the code pairs them with labels of samples).
@@ -26,13 +29,14 @@ Deviations from the paper and its published code:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from fedhds.selection._grouping import NOISE, hdbscan, tsne, weighted_means
+from fedhds.selection._fusion import Fusion, fuse
+from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
 from fedhds.types import (
     Array,
     Arrays,
@@ -51,33 +55,64 @@ GLOBAL_MIN_CLUSTER_SIZE = 2
 
 @dataclass(frozen=True)
 class FedHDS(SelectionMethod):
-    """The paper's method.
+    """The paper's method; the defaults are the paper's.
 
     Attributes
     ----------
     min_cluster_size : int
         HDBSCAN's smallest group on a client; the paper uses 5 for Natural Instructions
         and 2 for Dolly.
+    layers : {"all", "last"} or list of int
+        Whose states are the features; 0 is the embeddings, -1 the last layer.
+    fusion : {"tsne", "pca", "kernel-pca", "none"}
+        How the features are brought down to ``dimensions``; ``none`` keeps them all.
+    dimensions : int
+        Floats that a centroid has.
+    grouping : {"hdbscan", "kmeans"}
+        On the client and on the server. K-means makes ``groups`` of them on a client, and on
+        the server half as many as came in: the most that groups of two could be.
+    groups : int
+        K-means's groups on a client.
+    inter_client : bool
+        False chooses every client group; the server then compares nothing.
+    noise : float
+        Variance of Gaussian noise on each number of the centroids, after tanh, as in the
+        paper; 0 sends them as they are. No privacy guarantee is claimed for it: one
+        sample can move every centroid of its client's map. t-SNE's coordinates are often
+        tens, of which tanh leaves little more than the signs.
     """
 
     min_cluster_size: int = 2
+    layers: Literal["all", "last"] | list[int] = "all"
+    fusion: Fusion = "tsne"
+    dimensions: int = 2
+    grouping: Literal["hdbscan", "kmeans"] = "hdbscan"
+    groups: int = 8
+    inter_client: bool = True
+    noise: float = 0.0
 
     budget: ClassVar[Literal["optional"]] = "optional"
 
     def __post_init__(self) -> None:
         """Check the options' ranges."""
-        if self.min_cluster_size < 2:
-            raise ValueError("min_cluster_size must be at least 2")
+        for name, least in (("min_cluster_size", 2), ("dimensions", 1), ("groups", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
+        if not 0 <= self.noise < np.inf:
+            raise ValueError("noise must be finite and not negative")
+        if not self.layers:
+            raise ValueError("layers must name at least one layer")
 
     @property
     def steps(self) -> tuple[Exchange, ...]:
         """One exchange: centroids up, the chosen groups down."""
+        width = "features" if self.fusion == "none" else self.dimensions
         return (
             Exchange(
                 client=self.group,
                 server=self.choose,
                 summary={
-                    "centroids": ArraySpec("float32", ("groups", 2)),
+                    "centroids": ArraySpec("float32", ("groups", width)),
                     "samples": ArraySpec("int64", (1,), low=0, high=2**31),
                     "ungrouped": ArraySpec("int64", (1,), low=0, high=1),
                 },
@@ -92,6 +127,12 @@ class FedHDS(SelectionMethod):
         """Need the last token's hidden states after every layer."""
         return ("hidden_states",)
 
+    def check_layers(self, layers: int) -> None:
+        """Refuse a layer that a model of ``layers`` layers does not have."""
+        for layer in [] if isinstance(self.layers, str) else self.layers:
+            if not -layers - 1 <= layer <= layers:
+                raise ValueError(f"layers: there is no layer {layer} in a model of {layers}")
+
     def group(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
     ) -> tuple[dict[str, Array], Memory]:
@@ -100,24 +141,24 @@ class FedHDS(SelectionMethod):
         Returns
         -------
         summary : dict
-            ``centroids`` (groups, 2), each the mean of its group's points weighted by
-            their membership; ``samples``, how many samples the client has; ``ungrouped``,
-            1 if it counts as one group for want of any.
+            ``centroids`` (groups, dimensions), each the mean of its group's points weighted
+            by their membership; ``samples``, how many samples the client has;
+            ``ungrouped``, 1 if it counts as one group for want of any.
         memory : dict
-            ``points`` (samples, 2), ``labels`` (samples,) and ``centroids``: `pick` needs
-            these very groups, and a second t-SNE would give others.
+            ``points`` (samples, dimensions), ``labels`` (samples,) and ``centroids``: `pick`
+            needs these very groups, and a second t-SNE would give others.
         """
-        states = signals.arrays["hidden_states"]
-        if not np.isfinite(states).all():
+        features = _of_layers(signals.arrays["hidden_states"], self.layers)
+        if not np.isfinite(features).all():
             raise ValueError("the hidden states hold non-finite values")
-        points = tsne(states.reshape(len(states), int(np.prod(states.shape[1:]))), rng)
-        labels, probabilities = hdbscan(points, self.min_cluster_size)
+        points = fuse(features, self.fusion, self.dimensions, rng)
+        labels, memberships = self._grouped(points, self.min_cluster_size, self.groups, rng)
         ungrouped = len(labels) > 0 and bool((labels == NOISE).all())
         if ungrouped:
-            labels, probabilities = np.zeros_like(labels), np.ones(len(labels))
-        centroids = weighted_means(points, labels, probabilities).astype(np.float32)
+            labels, memberships = np.zeros_like(labels), np.ones(len(labels))
+        centroids = weighted_means(points, labels, memberships).astype(np.float32)
         summary = {
-            "centroids": centroids,
+            "centroids": _noised(centroids, self.noise, rng),
             "samples": np.array([len(points)]),
             "ungrouped": np.array([int(ungrouped)]),
         }
@@ -144,8 +185,8 @@ class FedHDS(SelectionMethod):
         clients = sorted(summaries)
         owners = np.repeat(clients, [len(summaries[c]["centroids"]) for c in clients])
         numbers = np.concatenate([np.arange(len(summaries[c]["centroids"])) for c in clients])
-        centroids = np.concatenate([summaries[c]["centroids"] for c in clients])
-        order, representatives = _representatives(centroids)
+        labels, memberships, centroids = self._compared([summaries[c] for c in clients], rng)
+        order, representatives = _representatives(centroids, labels, memberships)
         # what a client without any group says it has cannot be asked for
         capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
         wanted = _divide(order, representatives, owners, capacity, budget)
@@ -153,18 +194,37 @@ class FedHDS(SelectionMethod):
         for client in clients:
             mine = np.flatnonzero((owners == client) & (wanted > 0))
             replies[client] = {"groups": numbers[mine], "samples": wanted[mine]}
-        formed = 0 if representatives == len(order) else representatives
         counts = {
             "client_groups": np.array([len(order)]),
-            "global_groups": np.array([formed]),
+            "global_groups": np.array([int(labels.max(initial=NOISE)) + 1]),
             "ungrouped": np.array([sum(int(summaries[c]["ungrouped"][0]) for c in clients)]),
         }
         return counts, replies
 
+    def _compared(
+        self, summaries: Sequence[Arrays], rng: np.random.Generator
+    ) -> tuple[Array, Array, Array]:
+        """Group all clients' centroids; return labels, memberships and the centroids."""
+        # a client without a sample has no centroid to tell the width by
+        parts = [s["centroids"] for s in summaries if len(s["centroids"])]
+        centroids = np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
+        if not self.inter_client:
+            return np.full(len(centroids), NOISE), np.zeros(len(centroids)), centroids
+        most = max(1, len(centroids) // GLOBAL_MIN_CLUSTER_SIZE)
+        return *self._grouped(centroids, GLOBAL_MIN_CLUSTER_SIZE, most, rng), centroids
+
+    def _grouped(
+        self, points: Array, min_cluster_size: int, groups: int, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Group points the way this method does: labels and memberships."""
+        if self.grouping == "kmeans":
+            return kmeans(points, groups, rng)
+        return hdbscan(points, min_cluster_size)
+
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
         told = []
-        if not state["global_groups"][0]:
+        if self.inter_client and not state["global_groups"][0]:
             told.append("no global group formed, so every client group was chosen")
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
@@ -194,8 +254,26 @@ class FedHDS(SelectionMethod):
         return Coreset.of(list(taken), list(taken.values()))
 
 
-def _representatives(centroids: Array) -> tuple[Array, int]:
-    """Rank client groups for the choice.
+def _of_layers(states: Array, layers: Literal["all", "last"] | list[int]) -> Array:
+    """Concatenate the states of some layers, shape (n_samples, n_features)."""
+    if layers == "last":
+        layers = [-1]
+    chosen = states if isinstance(layers, str) else states[:, layers]
+    features: Array = chosen.reshape(len(chosen), int(np.prod(chosen.shape[1:])))
+    return features
+
+
+def _noised(centroids: Array, variance: float, rng: np.random.Generator) -> Array:
+    """Add the paper's noise to what is about to be sent; nothing at variance 0."""
+    if not variance:
+        return centroids
+    noise = rng.normal(0.0, np.sqrt(variance), centroids.shape)
+    noised: Array = (np.tanh(centroids) + noise).astype(np.float32)
+    return noised
+
+
+def _representatives(centroids: Array, labels: Array, memberships: Array) -> tuple[Array, int]:
+    """Rank client groups for the choice, by their global groups.
 
     Returns
     -------
@@ -205,10 +283,9 @@ def _representatives(centroids: Array) -> tuple[Array, int]:
     representatives : int
         How many stand at the front; all, where no global group formed.
     """
-    labels, probabilities = hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE)
     if (labels == NOISE).all():
         return np.arange(len(centroids)), len(centroids)
-    centres = weighted_means(centroids, labels, probabilities)
+    centres = weighted_means(centroids, labels, memberships)
     grouped = np.flatnonzero(labels != NOISE)
     distances = np.full(len(labels), np.inf)
     distances[grouped] = np.linalg.norm(centroids[grouped] - centres[labels[grouped]], axis=1)

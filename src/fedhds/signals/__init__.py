@@ -1,53 +1,82 @@
 """Numbers per sample, private to the client, that selection methods read.
 
 One signal per file: its stem is the signal's name and its ``compute(model, samples,
-batch_size, progress)`` returns an array whose first axis is the samples.
+batch_size, progress)`` returns an array whose first axis is the samples. Files that start
+with an underscore are shared steps.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from fedhds.models import LanguageModel
-from fedhds.types import Progress, Sample, Signals
+from fedhds.signals import _cache
+from fedhds.types import Array, Progress, Sample
 
 
 def compute(
-    needs: tuple[str, ...],
-    model: LanguageModel,
-    samples: Sequence[Sample],
-    batch_size: int,
-    progress: Progress,
-) -> Signals:
-    """Compute the named signals of one client's samples.
+    name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int, progress: Progress
+) -> Array:
+    """Compute one signal of one client's samples.
 
     Parameters
     ----------
-    needs : tuple of str
-        Names of signals, as a selection method's ``needs()`` gives them.
+    name : str
+        A signal's name, as a selection method's ``needs()`` gives it.
     batch_size : int
-        Samples per forward pass; it does not change the numbers.
+        Samples per forward pass; it does not change the numbers beyond rounding.
 
     Returns
     -------
-    Signals
-        One array per name, first axis ``len(samples)``.
+    ndarray
+        First axis ``len(samples)``.
 
     Raises
     ------
     ValueError
-        If there is no signal of a name; nothing is computed then.
+        If there is no signal of that name.
     """
-    known = {module.name for module in pkgutil.iter_modules(__path__)}
-    for name in needs:
-        if name not in known:
-            raise ValueError(f"unknown signal '{name}'; there are: {', '.join(sorted(known))}")
-    arrays = {
-        name: importlib.import_module(f"{__name__}.{name}").compute(
-            model, samples, batch_size, progress
-        )
-        for name in needs
-    }
-    return Signals(len(samples), arrays)
+    known = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    if name not in known:
+        raise ValueError(f"unknown signal '{name}'; there are: {', '.join(known)}")
+    signal: Array = importlib.import_module(f"{__name__}.{name}").compute(
+        model, samples, batch_size, progress
+    )
+    return signal
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What one client reads its signals with.
+
+    Attributes
+    ----------
+    encode : callable
+        Gives the client's training samples in the tokens of ``model``; called once at most.
+    frozen : bool
+        The model never changes, so what is read with it is kept on this machine for good.
+    """
+
+    model: LanguageModel
+    encode: Callable[[], Sequence[Sample]]
+    batch_size: int
+    frozen: bool
+    progress: Progress
+
+    @cached_property
+    def _samples(self) -> Sequence[Sample]:
+        return self.encode()
+
+    def read(self, name: str) -> Array:
+        """Compute a signal, or take it from this machine's cache (errors as in `compute`)."""
+        if not self.frozen:
+            return self._compute(name)
+        key = _cache.key(name, self.model, self._samples, self.batch_size)
+        return _cache.remembered(key, lambda: self._compute(name))
+
+    def _compute(self, name: str) -> Array:
+        return compute(name, self.model, self._samples, self.batch_size, self.progress)

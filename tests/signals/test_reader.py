@@ -1,0 +1,147 @@
+"""Signals by name, and those of a frozen model that are read once and kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny import random_samples, tiny_language_model, tiny_model, tiny_tokenizer
+
+from fedhds.models import LanguageModel
+from fedhds.signals import Reader, _cache, compute, hidden_states
+from fedhds.types import Silent
+
+QUIET = Silent()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDHDS_CACHE", str(tmp_path))
+    return tmp_path / "signals"
+
+
+def proxy(seed=0):
+    return LanguageModel(tiny_model(seed=seed), tiny_tokenizer(), torch.device("cpu"))
+
+
+def reader(model=None, samples=None, batch_size=2, frozen=True):
+    held = random_samples(5) if samples is None else samples
+    return Reader(model or proxy(), lambda: held, batch_size, frozen, QUIET)
+
+
+def entries(cache):
+    return sorted(cache.rglob("*.safetensors"))
+
+
+def test_signals_are_computed_by_name(model, samples):
+    found = compute("hidden_states", model, samples, 2, QUIET)
+    np.testing.assert_array_equal(found, hidden_states.compute(model, samples, 2, QUIET))
+
+
+@pytest.mark.parametrize("name", ["smell", "_cache", ""])
+def test_unknown_signal_is_refused(model, samples, name):
+    with pytest.raises(ValueError, match=f"unknown signal '{name}'; there are: hidden_states"):
+        compute(name, model, samples, 2, QUIET)
+
+
+def test_first_read_of_a_frozen_model_equals_every_later_one_bit_for_bit(cache):
+    first, later = (reader().read("hidden_states") for _ in range(2))
+    assert len(entries(cache)) == 1
+    assert first.dtype == later.dtype == np.float32
+    assert np.array_equal(first, later)
+
+
+def test_later_reads_do_not_run_the_model():
+    first = reader().read("hidden_states")
+    silenced = proxy()
+    _ = silenced.fingerprint  # it is known before the model is made useless
+    silenced.model.forward = silenced.model.model.forward = None
+    assert np.array_equal(reader(silenced).read("hidden_states"), first)
+
+
+def test_numbers_are_rounded_to_half_precision():
+    exact = reader(frozen=False).read("hidden_states")
+    kept = reader().read("hidden_states")
+    # half precision has 11 bits, so a number is off by 2 ** -11 of itself at most
+    np.testing.assert_allclose(kept, exact, rtol=2**-11, atol=1e-7)
+    assert not np.array_equal(kept, exact)
+
+
+def test_numbers_too_large_for_half_precision_are_kept_whole():
+    large = np.array([[1.0, 70000.0]], np.float32)
+    assert np.array_equal(_cache.remembered("large", lambda: large), large)
+    assert np.array_equal(_cache.remembered("large", lambda: 0 * large), large)
+
+
+def test_moving_model_is_read_anew_and_nothing_is_kept(cache):
+    moving = tiny_language_model()
+    before = reader(moving, frozen=False).read("hidden_states")
+    with torch.no_grad():
+        for parameter in moving.model.parameters():
+            parameter += 0.1
+    assert not np.array_equal(reader(moving, frozen=False).read("hidden_states"), before)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: reader(proxy(seed=1)),
+        lambda: reader(samples=random_samples(5, seed=1)),
+        lambda: reader(batch_size=3),
+        lambda: reader(
+            LanguageModel(tiny_model().bfloat16(), tiny_tokenizer(), torch.device("cpu"))
+        ),
+    ],
+    ids=["weights", "samples", "batches", "number type"],
+)
+def test_whatever_changes_the_numbers_has_an_entry_of_its_own(cache, other):
+    reader().read("hidden_states")
+    other().read("hidden_states")
+    assert len(entries(cache)) == 2
+
+
+def test_prompt_and_response_are_told_apart(cache):
+    # the same tokens, split elsewhere: a signal of the response alone would differ
+    one = random_samples(1)[0]
+    shifted = dataclasses.replace(
+        one, prompt=one.prompt + one.response[:1], response=one.response[1:]
+    )
+    for each in (one, shifted):
+        reader(samples=[each]).read("hidden_states")
+    assert len(entries(cache)) == 2
+
+
+def test_settings_that_weights_do_not_show_change_the_fingerprint():
+    other = tiny_model()
+    other.config.rope_parameters = {**other.config.rope_parameters, "rope_theta": 5.0}
+    model = LanguageModel(other, tiny_tokenizer(), torch.device("cpu"))
+    assert model.fingerprint != proxy().fingerprint
+
+
+@pytest.mark.parametrize("damage", [b"", b"not safetensors", b"\xff" * 100])
+def test_broken_entry_is_made_again(cache, damage):
+    first = reader().read("hidden_states")
+    (entry,) = entries(cache)
+    entry.write_bytes(damage)
+    assert np.array_equal(reader().read("hidden_states"), first)
+    assert entry.stat().st_size > 100
+
+
+def test_nobody_else_may_look_into_the_cache(cache):
+    reader().read("hidden_states")
+    assert cache.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"FEDHDS_CACHE": "/a"}, "/a/signals"),
+        ({"FEDHDS_CACHE": "", "XDG_CACHE_HOME": "/b"}, "/b/fedhds/signals"),
+        ({"FEDHDS_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/c"}, "/c/.cache/fedhds/signals"),
+    ],
+)
+def test_cache_is_where_the_environment_says(monkeypatch, environment, expected):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert _cache.folder().as_posix() == expected
