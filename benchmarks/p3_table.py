@@ -1,10 +1,12 @@
-"""The main job on P3: `fedhds` against `random` of the same size and `full`, over seeds.
+"""The main job on P3: `fedhds`, its ablations and baselines, over seeds.
 
     python benchmarks/p3_table.py --data P3_FOLDER --model MODEL_FOLDER --seeds 0 1 2
 
 P3_FOLDER holds ``train.jsonl.gz`` and ``unseen.jsonl.gz`` (fields task, instruction, input,
-output). Finished runs under --out are kept and not run again, so that several processes
-may share the seeds between them; the last one to run writes the table.
+output); the proxy of `fedhds-turbo` is MODEL_FOLDER itself, untuned. ``--rows`` runs some of
+the rows; the table shows them beside those that ``results/p3.json`` holds already. Finished
+runs under --out are kept and not run again, so that several processes may share the seeds
+between them; the last one to run writes the table.
 """
 
 from __future__ import annotations
@@ -29,56 +31,68 @@ FIGURES = {
     "choosing, s": lambda s: s["seconds"]["signals"] + s["seconds"]["selection"],
     "tuning, s": lambda s: s["seconds"]["tuning"],
 }
+ROWS = {
+    "fedhds": {},
+    "random-same": {"method": "random"},
+    "fedhds-turbo": {"method": "fedhds-turbo"},
+    "fedhds, last layer": {"layers": "last"},
+    "fedhds, PCA": {"fusion": "pca"},
+    "fedhds, Kernel PCA": {"fusion": "kernel-pca"},
+    "fedhds, no fusion": {"fusion": "none"},
+    "fedhds, 5 dimensions": {"dimensions": 5},
+    "fedhds, K-means": {"grouping": "kmeans"},
+    "fedhds, no inter-client step": {"inter_client": "false"},
+    "fedhds-100": {"samples": 100},
+    "fedhds-turbo-100": {"method": "fedhds-turbo", "samples": 100},
+    "random-100": {"method": "random", "samples": 100},
+    "full": {"method": "full"},
+}
+"""Each row's changes to the ``selection`` of the config."""
 
 
-def run(arguments: argparse.Namespace, method: str, seed: int, samples: int | None = None) -> dict:
-    """Run one method with one seed, or return what an earlier call left."""
-    name = method if samples is None else f"{method}-{samples}"
-    changes = [
+def run(arguments: argparse.Namespace, row: str, seed: int) -> dict:
+    """Run a row with one seed, or return what an earlier call left."""
+    changes = dict(ROWS[row])
+    if row == "random-same":  # as many a round as fedhds took on average
+        chosen = run(arguments, "fedhds", seed)
+        changes["samples"] = max(1, round(chosen["sample_passes"] / chosen["rounds"]))
+    overrides = [
         f"data.train={arguments.data / 'train.jsonl.gz'}",
         f"data.eval={arguments.data / 'unseen.jsonl.gz'}",
         f"model.name={arguments.model}",
         f"model.threads={arguments.threads}",
-        f"selection.method={method}",
         f"seed={seed}",
+        *(f"selection.{key}={value}" for key, value in changes.items()),
     ]
-    if samples is not None:
-        changes.append(f"selection.samples={samples}")
-    checked = configuration.load(CONFIG, changes)
-    out = arguments.out / f"{name}-seed{seed}"
-    return {"name": name, **fedhds.run(checked, out, resume=True).summary}
+    if changes.get("method") == "fedhds-turbo":
+        overrides.append(f"model.proxy={arguments.model}")
+    out = arguments.out / f"{row.replace(', ', '-').replace(' ', '-')}-seed{seed}"
+    return fedhds.run(configuration.load(CONFIG, overrides), out, resume=True).summary
 
 
-def table(rows: dict[str, list[dict]], arguments: argparse.Namespace) -> str:
+def table(kept: dict[str, dict[str, dict[str, float]]], threads: int) -> str:
     """Write the means over seeds, with their standard deviations, as Markdown."""
     lines = [
-        f"# P3, one client a task: {len(arguments.seeds)} seeds, mean ± standard deviation",
+        "# P3, one client a task: mean ± standard deviation over the seeds",
         "",
-        f"Machine: {platform.machine()}, {arguments.threads} thread(s) of "
-        f"{rows['fedhds'][0]['machine']['cpus']} cores, float32, no GPU. Two processes ran side by "
-        "side, so times are upper bounds; ratios between rows are what to read.",
+        f"Machine: {platform.machine()}, {threads} thread(s), float32, no GPU. Other processes "
+        "ran side by side, so times are upper bounds and say little between rows.",
         "Config: `configs/p3.yaml`; command: "
         "`python benchmarks/p3_table.py --data P3_FOLDER --model MODEL_FOLDER`.",
-        "`random-same` selects as many samples a round as `fedhds` did on average with that seed.",
+        "`random-same` selects as many samples a round as `fedhds` did on average with that "
+        "seed; `-100` selects 100 a round.",
         "",
-        "| method | " + " | ".join(FIGURES) + " |",
-        "|---|" + "---:|" * len(FIGURES),
+        "| method | seeds | " + " | ".join(FIGURES) + " |",
+        "|---|---:|" + "---:|" * len(FIGURES),
     ]
-    for name, summaries in rows.items():
-        cells = []
-        for figure in FIGURES.values():
-            values = [figure(summary) for summary in summaries]
+    for name in (row for row in ROWS if row in kept):
+        cells = [str(len(kept[name]))]
+        for figure in FIGURES:
+            values = [figures[figure] for figures in kept[name].values()]
             spread = stdev(values) if len(values) > 1 else 0.0
             digits = 0 if min(values) > 10 else 3
             cells.append(f"{mean(values):,.{digits}f} ± {spread:,.{digits}f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    before = rows["fedhds"]
-    lines += [
-        "",
-        f"Before tuning: unseen loss {mean(s['loss_before'] for s in before):.3f}, unseen Rouge-L "
-        f"{mean(s['rouge_l_before'] for s in before):.4f}, validation loss "
-        f"{mean(s['validation']['before']['loss'] for s in before):.3f}.",
-    ]
     return "\n".join(lines) + "\n"
 
 
@@ -90,34 +104,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/p3-table"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--budget", type=int, default=100, help="a second, larger equal size")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     arguments = parser.parse_args()
-    rows: dict[str, list[dict]] = {}
-    for seed in arguments.seeds:
-        chosen = run(arguments, "fedhds", seed)
-        same = max(1, round(chosen["sample_passes"] / chosen["rounds"]))
-        runs = {
-            "fedhds": chosen,
-            "random-same": run(arguments, "random", seed, same),
-            f"fedhds-{arguments.budget}": run(arguments, "fedhds", seed, arguments.budget),
-            f"random-{arguments.budget}": run(arguments, "random", seed, arguments.budget),
-            "full": run(arguments, "full", seed),
-        }
-        for name, summary in runs.items():
-            rows.setdefault(name, []).append(summary)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "p3.md").write_text(table(rows, arguments), encoding="utf-8")
-    figures = {
-        name: {
-            str(summary["seed"]): {figure: read(summary) for figure, read in FIGURES.items()}
-            for summary in summaries
-        }
-        for name, summaries in rows.items()
-    }
-    versions = rows["fedhds"][0]["versions"]
-    plain = json.dumps({"versions": versions, "by method and seed": figures}, indent=1)
-    (RESULTS / "p3.json").write_text(plain + "\n", encoding="utf-8")
-    print(table(rows, arguments))
+    for seed in arguments.seeds:
+        for row in arguments.rows:
+            summary = run(arguments, row, seed)
+            # read anew each time, as another process may have written its own
+            store = RESULTS / "p3.json"
+            kept = json.loads(store.read_text()) if store.is_file() else {}
+            figures = {figure: read(summary) for figure, read in FIGURES.items()}
+            kept.setdefault(row, {})[str(seed)] = figures
+            store.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            (RESULTS / "p3.md").write_text(table(kept, arguments.threads), encoding="utf-8")
+    print(table(kept, arguments.threads))
 
 
 if __name__ == "__main__":
