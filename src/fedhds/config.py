@@ -161,6 +161,11 @@ class Config(Section):
         return method
 
     @property
+    def proxy(self) -> str | None:
+        """The proxy's name, if the selection reads with one."""
+        return self.model.proxy if self.selection_method.signal_model == "proxy" else None
+
+    @property
     def partition_method(self) -> Partition:
         """The partition with its options."""
         partition: Partition = _method("partition", self.partition.kind, self.partition.options)
@@ -202,7 +207,7 @@ class Config(Section):
             ]
         if self.selection_method.budget == "ignored" and self._budget_key:
             unused.append(f"{self._budget_key} is not used: '{self.selection.method}' takes all")
-        if self.model.proxy is not None and self.selection_method.signal_model != "proxy":
+        if self.model.proxy != self.proxy:
             unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
         evaluation = self.evaluation
         if evaluation.patience is not None and not (evaluation.every and evaluation.validation):

@@ -145,11 +145,13 @@ def load_tokenizer(
     return loaded
 
 
-def load_config(name: str, revision: str | None, trust_remote_code: bool) -> Any:
+def load_config(
+    name: str, revision: str | None, trust_remote_code: bool, key: str = "model.name"
+) -> Any:
     """Load a model's configuration alone (parameters and errors as in `load_tokenizer`)."""
-    with _loading(f"the model '{name}'", "model.name"):
+    with _loading(f"the model '{name}'", key):
         return AutoConfig.from_pretrained(
-            locate(name), revision=revision, trust_remote_code=trust_remote_code
+            locate(name, key), revision=revision, trust_remote_code=trust_remote_code
         )
 
 
@@ -178,8 +180,6 @@ def load_base(
         If there is no whole model of that kind at ``name``.
     """
     target = resolve_device(device)
-    if dtype == "auto":
-        dtype = "bfloat16" if target.type == "cuda" else "float32"
     # it would draw across our own
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading(f"the model '{name}'", key):
@@ -187,7 +187,7 @@ def load_base(
             locate(name, key),
             revision=revision,
             trust_remote_code=trust_remote_code,
-            dtype=getattr(torch, dtype),
+            dtype=_number_type(dtype, target),
             use_safetensors=True,
             output_loading_info=True,
         )
@@ -196,6 +196,34 @@ def load_base(
         raise UserError(f"{key}: '{name}' has no weights for {missing[0]} of its own model")
     moved: PreTrainedModel = model.to(target)
     return moved
+
+
+def load_skeleton(
+    name: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    dtype: str,
+    device: torch.device,
+    key: str = "model.name",
+) -> PreTrainedModel:
+    """Build a model without numbers (on torch's ``meta`` device), as `load_base` would load it.
+
+    Parameters and errors as in `load_base`; ``device`` only tells which type ``auto`` is.
+    """
+    config = load_config(name, revision, trust_remote_code, key)
+    with _loading(f"the model '{name}'", key), torch.device("meta"):
+        skeleton: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=_number_type(dtype, device), trust_remote_code=trust_remote_code
+        )
+    return skeleton
+
+
+def _number_type(dtype: str, device: torch.device) -> torch.dtype:
+    """Turn ``auto`` or a name into torch's number type."""
+    if dtype == "auto":
+        dtype = "bfloat16" if device.type == "cuda" else "float32"
+    kind: torch.dtype = getattr(torch, dtype)
+    return kind
 
 
 def resolve_device(device: str) -> torch.device:
@@ -341,12 +369,12 @@ def set_threads(threads: int | None) -> int:
 
     Sums of floats depend on how they are split, so the count is part of a run's identity.
     """
-    count = threads or _usable_cores()
+    count = threads or usable_cores()
     torch.set_num_threads(count)
     return count
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """Count the cores this process may use; all of them where the system cannot tell."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fedhds.config import Config
 from fedhds.data import skew
@@ -93,9 +93,25 @@ class Experiment:
 
 def prepare(config: Config, progress: Progress) -> Experiment:
     """Load and check everything an experiment needs, writing nothing (errors as in `run`)."""
+    set_threads(config.model.threads)
+    tokenizer, data = read_inputs(config, progress)
+    name, revision, trust = config.model.name, config.model.revision, config.model.trust_remote_code
+    base = load_base(name, revision, trust, config.model.dtype, config.model.device)
+    adapter = config.adapter
+    model = add_lora(
+        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
+    )
+    proxy = _load_proxy(config)
+    check_layers(config, proxy.base if proxy else base)
+    return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
+
+
+def read_inputs(
+    config: Config, progress: Progress
+) -> tuple[PreTrainedTokenizerBase, FederationData]:
+    """Load the tokenizer and read the data, telling what is odd about them (errors as in `run`)."""
     for notice in config.notices():
         progress.say("notice", notice)
-    set_threads(config.model.threads)
     place = config.model.name, config.model.revision, config.model.trust_remote_code
     tokenizer = load_tokenizer(*place)
     max_length = _max_length(config, positions(load_config(*place)))
@@ -106,20 +122,13 @@ def prepare(config: Config, progress: Progress) -> Experiment:
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
-    base = load_base(*place, config.model.dtype, config.model.device)
-    adapter = config.adapter
-    model = add_lora(
-        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
-    )
-    proxy = _load_proxy(config)
-    _check_layers(config, proxy.base if proxy else base)
-    return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
+    return tokenizer, data
 
 
 def _load_proxy(config: Config) -> LanguageModel | None:
     """Load the frozen model that reads the samples, if the method chooses with one."""
-    name, trust = config.model.proxy, config.model.trust_remote_code
-    if name is None or config.selection_method.signal_model != "proxy":
+    name, trust = config.proxy, config.model.trust_remote_code
+    if name is None:
         return None
     key = "model.proxy"
     tokenizer = load_tokenizer(name, None, trust, key)
@@ -127,7 +136,7 @@ def _load_proxy(config: Config) -> LanguageModel | None:
     return LanguageModel(base, tokenizer, base.device)
 
 
-def _check_layers(config: Config, base: PreTrainedModel) -> None:
+def check_layers(config: Config, base: PreTrainedModel) -> None:
     """Refuse options of the selection that its model's layers cannot serve."""
     try:
         config.selection_method.check_layers(base.config.get_text_config().num_hidden_layers)

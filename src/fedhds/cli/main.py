@@ -7,6 +7,7 @@ import os
 import typer
 
 from fedhds.cli.demo import demo
+from fedhds.cli.doctor import doctor
 from fedhds.cli.evaluate import evaluate
 from fedhds.cli.methods import methods
 from fedhds.cli.run import run
@@ -27,6 +28,7 @@ app.command()(run)
 app.command()(select)
 app.command("eval")(evaluate)
 app.command()(methods)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -66,8 +66,9 @@ class TextProgress:
             self._bars.remove_task(task)
 
     def say(self, event: str, text: str, **facts: Any) -> None:
-        """Print a sentence."""
-        self._console.print(text)
+        """Print a sentence, if there is one."""
+        if text:
+            self._console.print(text)
 
 
 class QuietProgress:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from fedhds.cli.shared import (
     ConfigFile,
     JsonLog,
@@ -21,6 +25,9 @@ def run(
     out: Out = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything but the weights; write nothing.")
+    ] = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
 ) -> None:
@@ -35,6 +42,13 @@ def run(
         from fedhds.report.comparison import compare
 
         folder = out or run_folder.default(config.stem, "run")
+        if dry_run:
+            from fedhds.cli.doctor import tell
+            from fedhds.diagnosis import diagnose
+
+            run_folder.check(folder, checked, "run", resume, overwrite)
+            tell(diagnose(checked, progress), progress, json_log)
+            return
         result = experiment.run(
             checked, folder, resume=resume, overwrite=overwrite, progress=progress
         )

@@ -188,10 +188,15 @@ def sample_clients(clients: Clients, rounds: Rounds, schedule: Schedule, number:
     everyone = clients.numbers
     if schedule.clients == "all":
         return everyone
-    # a product such as .05 * 60 may come out a hair above the whole number that it is
-    count = max(1, math.ceil(rounds.fraction * len(everyone) - 1e-9))
+    count = count_sampled(len(everyone), rounds.fraction)
     rng = generator(rounds.seed, "sample-clients", round=number)
     return sorted(int(client) for client in rng.choice(everyone, size=count, replace=False))
+
+
+def count_sampled(clients: int, fraction: float) -> int:
+    """Return how many clients take part in a round."""
+    # a product such as .05 * 60 may come out a hair above the whole number that it is
+    return max(1, math.ceil(fraction * clients - 1e-9))
 
 
 def exchange(

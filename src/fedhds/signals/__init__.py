@@ -15,7 +15,10 @@ from functools import cached_property
 
 from fedhds.models import LanguageModel
 from fedhds.signals import _cache
+from fedhds.signals._cache import folder as cache_folder
 from fedhds.types import Array, Progress, Sample
+
+__all__ = ["Reader", "cache_folder", "compute"]
 
 
 def compute(

@@ -1,0 +1,99 @@
+"""What a run would do and take, found out without loading a weight or writing a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fedhds import memory
+from fedhds.config import Config
+from fedhds.evaluation.scores import choose
+from fedhds.federation.rounds import count_sampled
+from fedhds.models import add_lora, load_skeleton, resolve_device
+from fedhds.preparation import FederationData, check_layers, read_inputs
+from fedhds.types import Progress
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run in numbers, before it begins.
+
+    Attributes
+    ----------
+    clients, samples, unseen, validation : int
+        Clients, their training samples, samples of unseen tasks to be scored, and samples
+        that clients hold out.
+    rounds, clients_per_round : int
+        How often, and how many clients take part each time.
+    parameters, trainable : int
+        Of the base model, and of the adapter.
+    adapter_bytes : int
+        One adapter on the wire; it goes to every client of a round and back.
+    device : str
+        Where the model will be.
+    memory : dict of str to int
+        Bytes by part on that device (see `fedhds.memory.estimate`).
+    """
+
+    clients: int
+    samples: int
+    unseen: int
+    validation: int
+    rounds: int
+    clients_per_round: int
+    parameters: int
+    trainable: int
+    adapter_bytes: int
+    device: str
+    memory: dict[str, int]
+
+
+def plan(config: Config, progress: Progress) -> Plan:
+    """Read and check all but the weights, and count (errors as in `fedhds.run`)."""
+    device = resolve_device(config.model.device)
+    _, data = read_inputs(config, progress)
+    base, proxy = _skeletons(config, device)
+    check_layers(config, proxy or base)
+    parameters = base.num_parameters()
+    adapter = config.adapter
+    model = add_lora(
+        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
+    )
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    read = memory.weights(proxy) if proxy is not None else 0
+    return Plan(
+        clients=len(data.clients),
+        samples=sum(len(client.train) for client in data.clients),
+        unseen=len(choose(data.unseen, config.evaluation.per_task, config.seed)),
+        validation=sum(len(client.validation) for client in data.clients),
+        rounds=config.federation.rounds,
+        clients_per_round=count_sampled(len(data.clients), config.federation.fraction),
+        parameters=parameters,
+        trainable=trainable,
+        adapter_bytes=trainable * memory.EXACT,
+        device=str(device),
+        memory=memory.estimate(model, _shapes(config, data), config.tuning, None, read),
+    )
+
+
+def _skeletons(config: Config, device: Any) -> tuple[Any, Any]:
+    """Return the base model and the proxy (None if there is none), both without numbers."""
+    model = config.model
+    trust, dtype = model.trust_remote_code, model.dtype
+    base = load_skeleton(model.name, model.revision, trust, dtype, device)
+    if config.proxy is None:
+        return base, None
+    return base, load_skeleton(config.proxy, None, trust, dtype, device, "model.proxy")
+
+
+def _shapes(config: Config, data: FederationData) -> memory.Shapes:
+    """Find the longest of what the model will be given."""
+    held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
+    scored = [*held, *data.unseen]
+    return memory.Shapes(
+        sample=max(sample.length for sample in held),
+        response=max(len(sample.response) for sample in scored),
+        prompt=max(len(sample.prompt) for sample in scored),
+        answer=config.evaluation.max_new_tokens,
+        batch=config.evaluation.batch_size,
+    )

@@ -1,0 +1,96 @@
+"""The estimate of memory against what torch really keeps."""
+
+import pytest
+import torch
+from tiny import ARCHITECTURES, tiny_model
+from transformers import AutoModelForCausalLM
+
+from fedhds import memory
+from fedhds.models import add_lora
+from fedhds.tuning.options import TuningOptions
+
+SHAPES = memory.Shapes(sample=20, response=8, prompt=10, answer=4, batch=2)
+
+
+def skeleton(architecture="llama", dtype=torch.float32):
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(tiny_model(architecture).config, dtype=dtype)
+    return add_lora(base, 0, rank=2, dropout=0.05)
+
+
+def estimate(model=None, tuning=None, quantization=None, proxy=0, shapes=SHAPES):
+    tuning = tuning or TuningOptions(batch_size=3)
+    return memory.estimate(model or skeleton(), shapes, tuning, quantization, proxy)
+
+
+def really_kept(architecture):
+    """Add up what autograd keeps of a batch of 3 samples of 20 tokens, the head apart."""
+    model = add_lora(tiny_model(architecture), 0, rank=2, dropout=0.05).train()
+    own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    tokens = torch.zeros((3, 20), dtype=torch.long)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = model.get_base_model().get_decoder()(
+            tokens, attention_mask=torch.ones_like(tokens), use_cache=False
+        )
+    assert states.last_hidden_state.requires_grad
+    return sum(storage.nbytes() for storage in kept.values())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_training_is_what_autograd_keeps_within_a_half(architecture):
+    # beside the logits of 3 responses of 8 tokens in float32, twice more for their gradient
+    model = skeleton(architecture)
+    logits = 3 * 8 * model.config.vocab_size * 12
+    ratio = (estimate(model)["training"] - logits) / really_kept(architecture)
+    assert 2 / 3 < ratio < 3 / 2
+
+
+def test_weights_adapter_and_optimizer_by_hand():
+    model = skeleton()
+    frozen = sum(p.numel() for p in tiny_model().parameters())
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    adam, sgd = (estimate(tuning=TuningOptions(optimizer=name)) for name in ("adam", "sgd"))
+    assert adam["weights"] == 4 * frozen
+    # a value, a gradient, and Adam's two moments
+    assert (adam["adapter"], sgd["adapter"]) == (16 * trainable, 8 * trainable)
+
+
+def test_half_precision_halves_the_weights():
+    half = estimate(skeleton(dtype=torch.bfloat16))
+    assert half["weights"] * 2 == estimate()["weights"]
+    assert half["training"] < estimate()["training"]
+
+
+@pytest.mark.parametrize(("kind", "size"), [("8bit", 1), ("4bit", 0.5625)])
+def test_quantised_linear_layers_are_smaller(kind, size):
+    base = tiny_model()
+    linear = sum(p.numel() for n, p in base.named_parameters() if "proj" in n)
+    rest = sum(p.numel() for n, p in base.named_parameters() if "proj" not in n)
+    assert estimate(quantization=kind)["weights"] == round(size * linear) + 4 * rest
+
+
+def test_checkpointing_takes_less_and_longer_samples_more():
+    plain = estimate()["training"]
+    checkpointed = TuningOptions(batch_size=3, gradient_checkpointing=True)
+    longer = memory.Shapes(sample=40, response=8, prompt=10, answer=4, batch=2)
+    assert estimate(tuning=checkpointed)["training"] < plain < estimate(shapes=longer)["training"]
+
+
+def test_peak_is_what_rests_and_the_larger_of_what_works():
+    parts = estimate(proxy=1000)
+    resting = parts["weights"] + parts["adapter"] + 1000
+    assert parts["peak"] == resting + max(parts["training"], parts["evaluation"])
+
+
+def test_generation_keeps_keys_and_values():
+    # 2 layers, 1 group of 8, keys and values, float32: 128 bytes a token; 2 x 1,010 tokens
+    shapes = memory.Shapes(sample=4, response=1, prompt=10, answer=1000, batch=2)
+    assert estimate(shapes=shapes)["evaluation"] == 2 * 1010 * 128
