@@ -40,7 +40,7 @@ ROWS = {
     "fedhds, Kernel PCA": {"fusion": "kernel-pca"},
     "fedhds, no fusion": {"fusion": "none"},
     "fedhds, 5 dimensions": {"dimensions": 5},
-    "fedhds, K-means": {"grouping": "kmeans"},
+    "fedhds, K-means": {"grouping": "kmeans", "groups": 8},
     "fedhds, no inter-client step": {"inter_client": "false"},
     "fedhds-100": {"samples": 100},
     "fedhds-turbo-100": {"method": "fedhds-turbo", "samples": 100},

@@ -12,7 +12,8 @@ A round of selection, in the paper's order:
 3. `FedHDS.pick` (client): per chosen group, the sample nearest to the group's centroid.
 
 The paper's ablations are options: which ``layers``, another ``fusion``, ``inter_client``
-false, more ``dimensions``, ``noise`` on the centroids; ``grouping`` is one of ours.
+false, more ``dimensions``, ``noise`` on the centroids. ``grouping`` by K-means is a switch
+of its code.
 
 Deviations from the paper and its published code:
 
@@ -22,6 +23,8 @@ Deviations from the paper and its published code:
 - If no global group forms, every client group is chosen (the code trains nothing).
 - A budget, which the paper lacks, is kept exactly: one sample of each representative, those
   of the largest global groups first, then of the other groups, then the next of each.
+- Kernel PCA has a Gaussian kernel; the code's, scikit-learn's default, is linear, which is
+  PCA by another name.
 - The clients' planes are unrelated to each other, as in the paper; so the inter-client
   step is known to be no better than chance.
 """
@@ -72,7 +75,7 @@ class FedHDS(SelectionMethod):
         On the client and on the server. K-means makes ``groups`` of them on a client, and on
         the server half as many as came in: the most that groups of two could be.
     groups : int
-        K-means's groups on a client.
+        K-means's groups on a client; the published code's default is 7.
     inter_client : bool
         False chooses every client group; the server then compares nothing.
     noise : float
@@ -87,7 +90,7 @@ class FedHDS(SelectionMethod):
     fusion: Fusion = "tsne"
     dimensions: int = 2
     grouping: Literal["hdbscan", "kmeans"] = "hdbscan"
-    groups: int = 8
+    groups: int = 7
     inter_client: bool = True
     noise: float = 0.0
 
