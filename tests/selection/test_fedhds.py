@@ -234,13 +234,6 @@ def test_without_the_inter_client_step_every_client_group_is_chosen():
     assert method.remarks(state) == ()
 
 
-def test_kmeans_on_the_server_makes_half_as_many_groups_as_came_in():
-    # six centroids, so three groups: the two crowds and the lone one, each represented
-    state, replies = FedHDS(grouping="kmeans").choose({}, summaries(), None, RNG)
-    assert state["global_groups"] == 3
-    assert chosen(replies) == {(2, 0): 1, (0, 1): 1, (1, 0): 1}
-
-
 def test_kmeans_on_a_client_makes_as_many_groups_as_asked_for():
     method = FedHDS(grouping="kmeans", groups=3, fusion="pca")
     summary, memory = method.group(blobs([9, 9, 9]), {}, {}, RNG)

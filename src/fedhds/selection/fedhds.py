@@ -72,8 +72,7 @@ class FedHDS(SelectionMethod):
     dimensions : int
         Floats that a centroid has.
     grouping : {"hdbscan", "kmeans"}
-        On the client and on the server. K-means makes ``groups`` of them on a client, and on
-        the server half as many as came in: the most that groups of two could be.
+        On the client; the server always groups centroids by HDBSCAN.
     groups : int
         K-means's groups on a client; the published code's default is 7.
     inter_client : bool
@@ -155,7 +154,11 @@ class FedHDS(SelectionMethod):
         if not np.isfinite(features).all():
             raise ValueError("the hidden states hold non-finite values")
         points = fuse(features, self.fusion, self.dimensions, rng)
-        labels, memberships = self._grouped(points, self.min_cluster_size, self.groups, rng)
+        labels, memberships = (
+            hdbscan(points, self.min_cluster_size)
+            if self.grouping == "hdbscan"
+            else kmeans(points, self.groups, rng)
+        )
         ungrouped = len(labels) > 0 and bool((labels == NOISE).all())
         if ungrouped:
             labels, memberships = np.zeros_like(labels), np.ones(len(labels))
@@ -188,7 +191,7 @@ class FedHDS(SelectionMethod):
         clients = sorted(summaries)
         owners = np.repeat(clients, [len(summaries[c]["centroids"]) for c in clients])
         numbers = np.concatenate([np.arange(len(summaries[c]["centroids"])) for c in clients])
-        labels, memberships, centroids = self._compared([summaries[c] for c in clients], rng)
+        labels, memberships, centroids = self._compared([summaries[c] for c in clients])
         order, representatives = _representatives(centroids, labels, memberships)
         # what a client without any group says it has cannot be asked for
         capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
@@ -204,25 +207,14 @@ class FedHDS(SelectionMethod):
         }
         return counts, replies
 
-    def _compared(
-        self, summaries: Sequence[Arrays], rng: np.random.Generator
-    ) -> tuple[Array, Array, Array]:
+    def _compared(self, summaries: Sequence[Arrays]) -> tuple[Array, Array, Array]:
         """Group all clients' centroids; return labels, memberships and the centroids."""
         # a client without a sample has no centroid to tell the width by
         parts = [s["centroids"] for s in summaries if len(s["centroids"])]
         centroids = np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
         if not self.inter_client:
             return np.full(len(centroids), NOISE), np.zeros(len(centroids)), centroids
-        most = max(1, len(centroids) // GLOBAL_MIN_CLUSTER_SIZE)
-        return *self._grouped(centroids, GLOBAL_MIN_CLUSTER_SIZE, most, rng), centroids
-
-    def _grouped(
-        self, points: Array, min_cluster_size: int, groups: int, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
-        """Group points the way this method does: labels and memberships."""
-        if self.grouping == "kmeans":
-            return kmeans(points, groups, rng)
-        return hdbscan(points, min_cluster_size)
+        return *hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE), centroids
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
