@@ -71,10 +71,8 @@ def to_examples(
             dropped["no_output"] += 1
         else:
             noted["empty_response"] += not references[0].strip()
-            example = Example(
-                text["instruction"], text["input"], references[0], text["task"], references, row
-            )
-            examples.append(example)
+            fields = (text["instruction"], text["input"], references[0], text["task"])
+            examples.append(Example(*fields, references, row))
     return examples, dropped, +noted
 
 
