@@ -43,18 +43,15 @@ def read_hub(source: str, key: str) -> list[Row]:
     UserError
         If it is written in another way, cannot be loaded, or has no rows.
     """
-    arguments = _arguments(source, key)
-    rows = _load(arguments, f"{key}: '{source}'")
-    if not rows:
-        raise UserError(f"{key}: '{source}' has no rows")
-    return rows
+    return _load(_arguments(source, key), f"{key}: '{source}'")
 
 
 def _arguments(source: str, key: str) -> dict[str, Any]:
     """Take a source apart into what `datasets.load_dataset` takes."""
     folder, _, split = source.removeprefix(HUB).partition(":")
-    if Path(folder).is_dir():
-        return {"path": folder, "split": split or "train"}
+    if folder and Path(folder).is_dir():
+        # Absolute, as a relative one such as "json" could be taken for something else.
+        return {"path": str(Path(folder).absolute()), "split": split or "train"}
     form = _FORM.fullmatch(source)
     if form is None or folder[0] in "./~":
         raise UserError(
@@ -75,9 +72,11 @@ def _load(arguments: dict[str, Any], where: str) -> list[Row]:
     import datasets
 
     datasets.disable_progress_bars()  # they would draw across our own
+    datasets.utils.logging.set_verbosity(datasets.utils.logging.CRITICAL)  # so would these
     try:
         rows: list[Row] = datasets.load_dataset(**arguments).to_list()
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{where} cannot be loaded: {cause}") from error
+        cause = error.__cause__ or error  # the outer one may only say that there was an error
+        text = " ".join(str(cause).split()) or type(cause).__name__
+        raise UserError(f"{where} cannot be loaded: {text}") from error
     return rows

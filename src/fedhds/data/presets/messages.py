@@ -74,7 +74,7 @@ def _check(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], source
     for field in columns:
         if field != "task":
             raise UserError(
-                f"data.columns.{field}: the preset 'messages' has only data.columns.task"
+                f"data.columns.{field}: the preset 'messages' reads it from the column 'messages'"
             )
     for column in ("messages", *columns.values()):
         if rows and column not in present:
