@@ -341,7 +341,9 @@ def _check_data(config: Config) -> None:
     if preset.generated and data.train is not None:
         raise UserError(f"data.preset '{data.preset}' is generated, so it goes without data.train")
     if not preset.generated and data.train is None:
-        raise UserError(f"data.preset '{data.preset}' needs data.train, a file or a folder")
+        raise UserError(
+            f"data.preset '{data.preset}' needs data.train, a file, a folder or a hub data set"
+        )
     for key, given in (("eval", data.eval), ("holdout", data.holdout)):
         if preset.brings_unseen and given:
             problem = "needs data.train" if preset.generated else "must not be given"

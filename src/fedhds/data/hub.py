@@ -76,7 +76,9 @@ def _load(arguments: dict[str, Any], where: str) -> list[Row]:
     try:
         rows: list[Row] = datasets.load_dataset(**arguments).to_list()
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        cause = error.__cause__ or error  # the outer one may only say that there was an error
+        # This one says no more than that there was another.
+        vague = isinstance(error, datasets.exceptions.DatasetGenerationError)
+        cause = (error.__cause__ if vague else None) or error
         text = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(f"{where} cannot be loaded: {text}") from error
     return rows
