@@ -92,7 +92,7 @@ def test_messages_that_are_no_list_are_a_mistake(messages: Any) -> None:
         (
             [{"messages": []}],
             {"task": "topic"},
-            "data.preset 'messages': a.jsonl has no column 'topic'; there are: messages",
+            "data.columns.task: a.jsonl has no column 'topic'; there are: messages",
         ),
         (
             [{"messages": []}],

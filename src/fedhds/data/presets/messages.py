@@ -76,11 +76,11 @@ def _check(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], source
             raise UserError(
                 f"data.columns.{field}: the preset 'messages' reads it from the column 'messages'"
             )
-    for column in ("messages", *columns.values()):
+    wanted = {f"data.columns.{field}": column for field, column in columns.items()}
+    for key, column in {"data.preset 'messages'": "messages", **wanted}.items():
         if rows and column not in present:
             raise UserError(
-                f"data.preset 'messages': {source} has no column '{column}'; "
-                f"there are: {', '.join(present)}"
+                f"{key}: {source} has no column '{column}'; there are: {', '.join(present)}"
             )
 
 
