@@ -1,7 +1,8 @@
 """Dolly 15K: instructions by people, in eight categories.
 
-Source: Conover et al., "Free Dolly", 2023; FedHDS (Qin et al., Findings of ACL 2025) holds out
-the category ``summarization``, as ``data.holdout`` does.
+Source: Conover et al., "Free Dolly", 2023.
+
+FedHDS holds out the category ``summarization``: ``data.holdout: [summarization]``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Natural Instructions v2 as its repository has it: tasks in files, and a split of them.
 
-Source: Wang et al., "Super-NaturalInstructions", 2022; sampled as in FedHDS's published code
-(`utils_data/natural_instruction_loader.py`). Deviations: draws are seeded per task, so that
-adding a task leaves the others' as they were; evaluation takes the best of all of an
-instance's answers, not the first alone, which is what is trained on.
+Source: Wang et al., "Super-NaturalInstructions", 2022; sampled as FedHDS's published code does.
+
+Deviations from that code: draws are seeded per task, so that adding a task leaves the others'
+as they were; evaluation takes the best of all of an instance's answers, not the first alone,
+which is what is trained on.
 """
 
 from __future__ import annotations
