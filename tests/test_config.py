@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedhds import config
+from fedhds.data.prompts import PROMPTS
 from fedhds.types import UserError
 
 SECTIONS = config.Config.model_fields
@@ -204,6 +205,7 @@ def test_out_of_range_names_key_and_value(override, sentence):
             "selection.method=fedhdx",
             "selection.method: unknown selection 'fedhdx'; did you mean 'fedhds'?",
         ),
+        ("data.preset=doly", "data.preset: unknown preset 'doly'; did you mean 'dolly'?"),
         ("partition.kind=idd", "partition.kind: unknown partition 'idd'; did you mean 'iid'?"),
         (
             "aggregation.method=fedavgm",
@@ -312,22 +314,55 @@ def test_key_of_another_method_has_its_type_all_the_same():
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"preset": "toy"}, {"train": "a"}, {"train": "a", "preset": "p3"}]
+    ("data", "preset"),
+    [
+        ({}, "Toy"),
+        ({"preset": "toy"}, "Toy"),
+        ({"train": "a"}, "P3"),
+        ({"train": "a", "preset": "dolly", "holdout": ["open_qa"]}, "Dolly"),
+        ({"train": "a", "preset": "natural-instructions"}, "NaturalInstructions"),
+    ],
 )
-def test_preset_that_goes_with_the_data_is_taken(data):
-    assert config.load({"data": data}).data.preset == data.get("preset")
+def test_preset_that_goes_with_the_data_is_taken(data, preset):
+    loaded = config.load({"data": data})
+    assert type(loaded.data_preset).__name__ == preset
+    assert loaded.data.preset == data.get("preset")
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_every_prompt_can_be_chosen(prompt):
+    assert config.load(None, [f"data.prompt={prompt}"]).data.prompt == prompt
 
 
 @pytest.mark.parametrize(
-    ("data", "problem"),
+    ("data", "sentence"),
     [
-        ({"preset": "toy", "train": "a"}, "data.preset 'toy' is generated"),
-        ({"preset": "p3"}, "data.preset 'p3' needs data.train"),
-        ({"eval": "b"}, "data.eval needs data.train"),
+        (
+            {"preset": "toy", "train": "a"},
+            "data.preset 'toy' is generated, so it goes without data.train",
+        ),
+        ({"preset": "p3"}, "data.preset 'p3' needs data.train, a file, a folder or a hub data set"),
+        (
+            {"eval": "b"},
+            "data.eval needs data.train: the preset 'toy' brings its own unseen tasks",
+        ),
+        (
+            {"holdout": ["b"]},
+            "data.holdout needs data.train: the preset 'toy' brings its own unseen tasks",
+        ),
+        (
+            {"train": "a", "preset": "natural-instructions", "eval": "b"},
+            "data.eval must not be given: the preset 'natural-instructions' brings its own "
+            "unseen tasks",
+        ),
+        (
+            {"train": "a", "eval": "b", "holdout": ["t"]},
+            "data.eval and data.holdout both name unseen tasks: give one of them",
+        ),
     ],
 )
-def test_preset_that_contradicts_the_data_is_refused(data, problem):
-    assert mistake({"data": data}).startswith(problem)
+def test_preset_that_contradicts_the_data_is_refused(data, sentence):
+    assert mistake({"data": data}) == sentence
 
 
 # --- written and read again ---------------------------------------------------------------------
@@ -341,6 +376,7 @@ def test_preset_that_contradicts_the_data_is_refused(data, problem):
         ["selection.method=full", "selection.min_cluster_size=3"],
         ["partition={kind: dirichlet, clients: 3, alpha: 1}", "tuning.lr=1"],
         ["partition={kind: column, by: writer}", "data={train: a, columns: {task: t}}"],
+        ["data={train: 'hub:a/b@1:train[:5%]', preset: dolly, holdout: ['yes', '3']}"],
         ["model={name: 'on', revision: '12e3456'}", "data.train='日本: 👍'"],
     ],
 )
@@ -366,7 +402,7 @@ scalars = (
     | st.integers()
     | st.floats()
     | st.text(max_size=5)
-    | st.sampled_from(["fedhds", "random", "full", "iid", "p3", "toy"])
+    | st.sampled_from(["fedhds", "random", "full", "iid", "p3", "toy", "natural-instructions"])
 )
 keys = st.sampled_from(WORDS) | st.text(max_size=5) | st.integers()
 values = st.recursive(

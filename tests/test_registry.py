@@ -24,17 +24,29 @@ class Median:
         return dict(adapters[0])
 '''
 
+PRESET = '''"""A data preset of another package.
+
+Source: nobody
+"""
+from dataclasses import dataclass
+from fedhds.data.columns import ColumnsPreset
+
+@dataclass(frozen=True)
+class Quiz(ColumnsPreset):
+    columns = {"instruction": "question", "output": "answer"}
+'''
+
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Put a distribution with the given entry point of an aggregation on the path."""
+    """Put a distribution with the given entry point of a method on the path."""
 
-    def put(point: str, module: str) -> None:
-        (tmp_path / f"{module}.py").write_text(PLUGIN)
+    def put(point: str, module: str, kind: str = "aggregation", text: str = PLUGIN) -> None:
+        (tmp_path / f"{module}.py").write_text(text)
         info = tmp_path / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[fedhds.aggregation]\n{point}\n")
+        (info / "entry_points.txt").write_text(f"[fedhds.{kind}]\n{point}\n")
         monkeypatch.syspath_prepend(tmp_path)
 
     return put
@@ -44,6 +56,9 @@ def test_every_kind_has_its_methods():
     assert {"fedhds", "random", "full"} <= set(registry.names("selection"))
     assert {"fedavg", "uniform"} <= set(registry.names("aggregation"))
     assert {"task", "iid", "dirichlet", "column"} <= set(registry.names("partition"))
+    assert {"alpaca", "dolly", "messages", "natural-instructions", "p3", "toy"} <= set(
+        registry.names("preset")
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), METHODS)
@@ -64,9 +79,9 @@ def test_names_are_sorted_and_leave_out_helpers(kind):
     ("name", "hint"),
     [
         ("fedavgg", "unknown aggregation 'fedavgg'; did you mean 'fedavg'?"),
-        ("_mean", "unknown aggregation '_mean'; there are: fedavg, uniform"),
-        ("", "unknown aggregation ''; there are: fedavg, uniform"),
-        ("a\nb", r"unknown aggregation 'a\nb'; there are: fedavg, uniform"),
+        ("_mean", "unknown aggregation '_mean'; there are: fedavg, flexlora, uniform"),
+        ("", "unknown aggregation ''; there are: fedavg, flexlora, uniform"),
+        ("a\nb", r"unknown aggregation 'a\nb'; there are: fedavg, flexlora, uniform"),
     ],
 )
 def test_unknown_method_gets_a_hint(name, hint):
@@ -77,10 +92,17 @@ def test_unknown_method_gets_a_hint(name, hint):
 
 def test_method_of_another_package_is_one_like_ours(install):
     install("median = fedhds_median_plugin:Median", "fedhds_median_plugin")
-    assert registry.names("aggregation") == ("fedavg", "median", "uniform")
+    assert registry.names("aggregation") == ("fedavg", "flexlora", "median", "uniform")
     assert registry.source("aggregation", "median") == "nobody"
     loaded = config.load(None, ["aggregation={method: median, trim: 2}"])
     assert loaded.aggregation_method.trim == 2
+
+
+def test_preset_of_another_package_reads_its_own_columns(install):
+    install("quiz = fedhds_quiz_plugin:Quiz", "fedhds_quiz_plugin", "preset", PRESET)
+    preset = config.load(None, ["data={train: a, preset: quiz}"]).data_preset
+    found = preset.to_examples([{"question": "2+2?", "answer": "4"}], {}, "a")
+    assert [(e.instruction, e.output) for e in found.examples] == [("2+2?", "4")]
 
 
 @pytest.mark.parametrize("target", ["fedhds_absent_plugin:Median", "fedhds_broken_plugin:Absent"])

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from fedhds import registry
 from fedhds.tuning.options import TuningOptions
-from fedhds.types import Aggregation, Partition, SelectionMethod, UserError
+from fedhds.types import Aggregation, Partition, Preset, SelectionMethod, UserError
 
 T = TypeVar("T")
 
@@ -72,16 +72,20 @@ class AdapterConfig(Section):
 class DataConfig(Section):
     """Where the instruction data comes from and how it is put to the model.
 
-    Without ``train`` it is the embedded toy federation. ``max_length`` null is 1024
-    tokens, or as many as the model has positions for. ``per_client`` caps a client's
-    samples; ``duplicates`` and ``corrupted`` are shares of noise to add for experiments.
+    ``train`` and ``eval`` are files, folders or ``hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]``;
+    without ``train`` it is the embedded toy federation. ``preset`` is the format (null: the
+    columns as named here); ``columns`` go before its own. ``holdout`` names tasks to hold out
+    as unseen ones where there is no ``eval``. ``max_length`` null is 1024 tokens, or as many
+    as the model has positions for. ``per_client`` caps a client's samples; ``duplicates`` and
+    ``corrupted`` are shares of noise to add for experiments.
     """
 
     train: str | None = None
     eval: str | None = None
-    preset: Literal["toy", "p3"] | None = None
+    preset: str | None = None
     columns: dict[Literal["instruction", "input", "output", "task"], str] = {}
-    prompt: Literal["alpaca", "plain", "chat"] = "alpaca"
+    holdout: list[str] = []
+    prompt: Literal["alpaca", "alpaca-input", "plain", "chat"] = "alpaca"
     max_length: Annotated[int, Field(ge=8)] | None = None
     per_client: Annotated[int, Field(ge=1)] | None = None
     duplicates: float = Field(0.0, ge=0, le=1)
@@ -164,6 +168,13 @@ class Config(Section):
     def proxy(self) -> str | None:
         """The proxy's name, if the selection reads with one."""
         return self.model.proxy if self.selection_method.signal_model == "proxy" else None
+
+    @property
+    def data_preset(self) -> Preset:
+        """The format of the data, with the keys of ``data`` that it has a field for."""
+        name = self.data.preset or ("p3" if self.data.train else "toy")
+        preset: Preset = _method("preset", name, self.data.model_dump())
+        return preset
 
     @property
     def partition_method(self) -> Partition:
@@ -333,14 +344,31 @@ def _check(config: Config) -> None:
             f"selection.method '{selection.method}' reads the samples with a small frozen "
             "model: set model.proxy"
         )
-    if config.data.train is not None and config.data.preset == "toy":
-        raise UserError("data.preset 'toy' is generated, so it goes without data.train")
-    if config.data.train is None and (config.data.preset or "toy") != "toy":
-        raise UserError(f"data.preset '{config.data.preset}' needs data.train, a file or a folder")
-    if config.data.train is None and config.data.eval is not None:
+    _check_data(config)
+
+
+def _check_data(config: Config) -> None:
+    """Check that the preset goes with where the data come from."""
+    data = config.data
+    try:
+        preset = config.data_preset
+    except UserError as error:
+        raise UserError(f"data.preset: {error}") from error
+    if preset.generated and data.train is not None:
+        raise UserError(f"data.preset '{data.preset}' is generated, so it goes without data.train")
+    if not preset.generated and data.train is None:
         raise UserError(
-            "data.eval needs data.train: the toy federation brings its own unseen tasks"
+            f"data.preset '{data.preset}' needs data.train, a file, a folder or a hub data set"
         )
+    for key, given in (("eval", data.eval), ("holdout", data.holdout)):
+        if preset.brings_unseen and given:
+            problem = "needs data.train" if preset.generated else "must not be given"
+            raise UserError(
+                f"data.{key} {problem}: the preset '{data.preset or 'toy'}' brings its own "
+                "unseen tasks"
+            )
+    if data.eval and data.holdout:
+        raise UserError("data.eval and data.holdout both name unseen tasks: give one of them")
 
 
 def _method(kind: str, name: str, options: Mapping[str, Any]) -> Any:

@@ -5,21 +5,19 @@ Nothing is written: a run folder is made only after all of this went well.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fedhds.config import Config
 from fedhds.data import skew
 from fedhds.data.clients import build_clients
-from fedhds.data.examples import to_examples
-from fedhds.data.files import read_rows
+from fedhds.data.loading import counts, load_examples
 from fedhds.data.prompts import encode_all, encode_whole
-from fedhds.data.toy import generate as generate_toy
 from fedhds.evaluation.scores import choose
 from fedhds.models import (
     LanguageModel,
@@ -35,9 +33,6 @@ from fedhds.types import ClientData, Example, Progress, Sample, UserError
 
 DEFAULT_MAX_LENGTH = 1024
 """The paper's; a model with fewer positions gets as many as it has."""
-
-TOY = "the toy federation"
-"""What messages call the data where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -148,47 +143,42 @@ def read_data(
     config: Config, encode: Callable[[list[Example]], tuple[list[Sample], int]]
 ) -> FederationData:
     """Read the examples and spread them over clients (errors as in `run`)."""
-    columns = {str(field): column for field, column in config.data.columns.items()}
-
-    if config.data.train is None:
-        train_rows, unseen_rows = generate_toy(config.data.toy_samples, config.seed)
-    else:
-        train_rows = read_rows(Path(config.data.train), "data.train")
-        unseen_rows = read_rows(Path(config.data.eval), "data.eval") if config.data.eval else []
-    train, dropped, noted = to_examples(train_rows, columns, config.data.train or TOY)
-    if not train:
-        raise UserError(
-            f"data.train: nothing is left of '{config.data.train}' ({_counts(dropped)})"
-        )
+    source = config.data
+    train, unseen = load_examples(
+        config.data_preset,
+        source.train,
+        source.eval,
+        {str(field): column for field, column in source.columns.items()},
+        source.holdout,
+        config.seed,
+    )
     clients, left_out = build_clients(
-        train,
+        train.examples,
         config.partition_method,
         config.seed,
-        per_client=config.data.per_client,
-        duplicates=config.data.duplicates,
-        corrupted=config.data.corrupted,
+        per_client=source.per_client,
+        duplicates=source.duplicates,
+        corrupted=source.corrupted,
         encode=encode,
         validation=config.evaluation.validation,
     )
-    dropped.update(left_out)
-    unseen_examples, *counts = to_examples(unseen_rows, columns, config.data.eval or TOY)
-    unseen, cut_away = encode(unseen_examples)
-    counts[0]["response_cut_away"] = cut_away
-    for total, count in zip((dropped, noted), counts, strict=True):
-        total.update({f"unseen_{reason}": number for reason, number in count.items()})
-    if config.data.eval and not unseen:
-        raise UserError(
-            f"data.eval: nothing is left of '{config.data.eval}' ({_counts(+counts[0])})"
-        )
-    held = [(c.name, [sample.example for sample in c.train]) for c in clients]
+    samples, cut_away = encode(unseen.examples)
+    lost = +Counter({**unseen.dropped, "response_cut_away": cut_away})
+    if lost and not samples:
+        key = "eval" if source.eval else "holdout" if source.holdout else "preset"
+        raise UserError(f"data.{key}: nothing is left of {getattr(source, key)!r} ({counts(lost)})")
     return FederationData(
         clients,
-        unseen,
-        dict(+dropped),
-        dict(+noted),
-        skew.summarise(held),
-        _overlaps(train, unseen_examples),
+        samples,
+        {**train.dropped, **left_out, **_of_unseen(lost)},
+        {**train.noted, **_of_unseen(unseen.noted)},
+        skew.summarise([(c.name, [sample.example for sample in c.train]) for c in clients]),
+        _overlaps(train.examples, unseen.examples),
     )
+
+
+def _of_unseen(reasons: Mapping[str, int]) -> dict[str, int]:
+    return {f"unseen_{reason}": count for reason, count in reasons.items()}
 
 
 def _max_length(config: Config, available: int | None) -> int:
@@ -232,10 +222,6 @@ def _tell_data(data: FederationData, progress: Progress) -> None:
         **numbers,
     )
     if data.dropped:
-        progress.say("dropped", f"left out: {_counts(data.dropped)}", **data.dropped)
+        progress.say("dropped", f"left out: {counts(data.dropped)}", **data.dropped)
     if data.noted:
-        progress.say("noted", f"kept though odd: {_counts(data.noted)}", **data.noted)
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no rows"
+        progress.say("noted", f"kept though odd: {counts(data.noted)}", **data.noted)

@@ -19,6 +19,7 @@ from fedhds.types import UserError
 KINDS = {
     "selection": "fedhds.selection",
     "aggregation": "fedhds.aggregation",
+    "preset": "fedhds.data.presets",
     "partition": "fedhds.data.partition",
 }
 """Where the methods of each kind live."""

@@ -60,6 +60,8 @@ class Example:
 
     ``references`` are all accepted answers (the first is ``output``), ``task`` names the
     task it belongs to, and ``row`` keeps every column of its source, the unknown ones too.
+    ``conversation`` holds the turns (role, content) before the answer where the source has
+    such; ``instruction`` is then their text.
     """
 
     instruction: str
@@ -68,6 +70,49 @@ class Example:
     task: str
     references: tuple[str, ...]
     row: Mapping[str, Any] = field(default_factory=dict)
+    conversation: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one source, a dictionary of columns each, and how many reading left out, why."""
+
+    rows: list[dict[str, Any]]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of one source; what was left out and what was kept though odd, by reason."""
+
+    examples: list[Example]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+class Preset(Protocol):
+    """A format of instruction data: a frozen dataclass whose fields are keys of ``data``.
+
+    Most are a `fedhds.data.columns.ColumnsPreset`, which implements both methods, with
+    other ``columns``.
+    """
+
+    columns: ClassVar[Mapping[str, str]] = {}
+    """The column of each field; a field left out has its own name."""
+    generated: ClassVar[bool] = False
+    """Whether the data come from nowhere: there is no ``data.train`` then."""
+    brings_unseen: ClassVar[bool] = False
+    """Whether the unseen tasks come along, so that there is no ``data.eval``."""
+
+    @abstractmethod
+    def read(self, train: str | None, unseen: str | None, seed: int) -> tuple[Rows, Rows]:
+        """Read the rows to train on and the unseen ones from ``data.train`` and ``data.eval``."""
+
+    @abstractmethod
+    def to_examples(
+        self, rows: list[dict[str, Any]], columns: Mapping[str, str], source: str
+    ) -> Examples:
+        """Turn rows into examples; ``columns`` are the user's, ``source`` is for messages."""
 
 
 @dataclass(frozen=True)

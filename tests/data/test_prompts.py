@@ -34,6 +34,13 @@ def encode(example, prompt, tokenizer, max_length):
             "further context. Write a response that appropriately completes the request.\n\n"
             "### Instruction:\n2+2?\n\n### Input:\na\n\n### Response:",
         ),
+        (
+            "alpaca-input",
+            "",
+            "Below is an instruction that describes a task, paired with an input that provides "
+            "further context. Write a response that appropriately completes the request.\n\n"
+            "### Instruction:\n2+2?\n\n### Input:\n\n\n### Response:",
+        ),
         ("plain", "", "2+2?\n"),
         ("plain", "a", "2+2?\na\n"),
         ("chat", "", "<s>user: 2+2?</s><s>assistant: "),
@@ -105,6 +112,37 @@ def test_chat_without_a_template_is_refused(make: Make, tokenizer: PreTrainedTok
     bare.chat_template = None
     with pytest.raises(UserError, match="needs a tokenizer with a chat template"):
         encode(make(), "chat", bare, 1000)
+
+
+TURNS = (("system", "Be brief."), ("user", "2+2?"), ("assistant", "4"), ("user", "3+3?"))
+
+
+def test_chat_puts_every_turn_to_the_template(
+    make: Make, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    example = dataclasses.replace(make("6", instruction="all turns"), conversation=TURNS)
+    assert render(example, "chat", tokenizer) == (
+        "<s>system: Be brief.</s><s>user: 2+2?</s><s>assistant: 4</s><s>user: 3+3?</s>"
+        "<s>assistant: "
+    )
+    assert render(example, "plain", tokenizer) == "all turns\n"
+
+
+def test_turns_that_the_template_refuses_are_named(
+    make: Make, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    strict = copy.deepcopy(tokenizer)
+    strict.chat_template = (
+        "{% if messages[0].role == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}x"
+    )
+    with pytest.raises(UserError) as raised:
+        render(dataclasses.replace(make(), conversation=TURNS), "chat", strict)
+    assert str(raised.value) == (
+        "data.prompt: the tokenizer's chat template refuses turns of "
+        "system, user, assistant, user (System role not supported)"
+    )
+    assert render(make(), "chat", strict) == "x"
 
 
 # "2+2?\n" is BOS and 5 bytes: 6 tokens; "four" is 4 bytes, with EOS 5.

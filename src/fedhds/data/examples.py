@@ -58,9 +58,9 @@ def to_examples(
     dropped: Counter[str] = Counter()
     noted: Counter[str] = Counter()
     for number, raw in enumerate(rows, start=1):
-        row = _without_surrogates(raw)
+        row = without_surrogates(raw)
         where = f"{source} row {number}"
-        text = {field: _text(row.get(names[field]), field, where) for field in _PLAIN_FIELDS}
+        text = {field: text_of(row.get(names[field]), field, where) for field in _PLAIN_FIELDS}
         references = _references(row.get(names["output"]), where)
         if (
             row.get(names["instruction"]) is None
@@ -71,7 +71,8 @@ def to_examples(
             dropped["no_output"] += 1
         else:
             noted["empty_response"] += not references[0].strip()
-            examples.append(Example(**text, output=references[0], references=references, row=row))
+            fields = (text["instruction"], text["input"], references[0], text["task"])
+            examples.append(Example(*fields, references, row))
     return examples, dropped, +noted
 
 
@@ -92,22 +93,22 @@ def _check_columns(
 def _references(value: Any, where: str) -> tuple[str, ...]:
     """Return all accepted answers; none for null and for a list without any."""
     values = value if isinstance(value, list) else [value]
-    return tuple(_text(item, "output", where) for item in values if item is not None)
+    return tuple(text_of(item, "output", where) for item in values if item is not None)
 
 
-def _text(value: Any, field: str, where: str) -> str:
-    """Return a value as text; null is empty."""
+def text_of(value: Any, field: str, where: str) -> str:
+    """Return the value of a field as text, null as the empty one; a list is a mistake."""
     if isinstance(value, (list, dict)):
         raise UserError(f"{where}: the {field} is a {type(value).__name__}, not text")
     return "" if value is None else str(value)
 
 
-def _without_surrogates(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
     """Replace lone surrogates in text, however deep it lies in lists and dictionaries."""
     if isinstance(value, str):
         return _LONE_SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
+        return [without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
     return value

@@ -1,8 +1,9 @@
 """Prompts: from an example to the text a model reads, and on to tokens.
 
 ``alpaca`` is the pair of templates of Stanford Alpaca (Taori et al., 2023), which FedHDS
-uses for Dolly; it ends in "Response:" without a newline. ``plain`` is the bare texts,
-``chat`` the tokenizer's own chat template with one message of the user.
+uses for Dolly; it ends in "Response:" without a newline. ``alpaca-input`` is always the one
+with an input, as in FedHDS's Natural Instructions. ``plain`` is the bare texts, ``chat`` the
+tokenizer's own chat template, with the turns of a conversation or one message of the user.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from fedhds.types import Example, Sample, UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_WITH_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides "
+    "further context. Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
+)
 _TEMPLATES = {
     "alpaca": (
-        "Below is an instruction that describes a task, paired with an input that provides "
-        "further context. Write a response that appropriately completes the request.\n\n"
-        "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:",
+        _WITH_INPUT,
         "Below is an instruction that describes a task. Write a response that appropriately "
         "completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:",
     ),
+    "alpaca-input": (_WITH_INPUT, _WITH_INPUT),
     "chat": ("{instruction}\n\n{input}", "{instruction}"),
     "plain": ("{instruction}\n{input}\n", "{instruction}\n"),
 }
@@ -41,7 +46,8 @@ def render(example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase) ->
     Raises
     ------
     UserError
-        If ``prompt`` is ``chat`` and the tokenizer has no chat template.
+        If ``prompt`` is ``chat`` and the tokenizer has no chat template, or one that refuses
+        the turns (some know no system role).
     """
     with_input, without_input = _TEMPLATES[prompt]
     template = with_input if example.input.strip() else without_input
@@ -49,10 +55,24 @@ def render(example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase) ->
     text = template.format(instruction=example.instruction, input=example.input)
     if prompt != "chat":
         return text
+    return _render_chat(example.conversation or (("user", text),), tokenizer)
+
+
+def _render_chat(turns: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
+    """Put turns to the tokenizer's template, up to where the assistant begins to speak."""
+    from jinja2 import TemplateError  # what transformers writes its templates with
+
     if tokenizer.chat_template is None:
         raise UserError("data.prompt: 'chat' needs a tokenizer with a chat template; this has none")
-    message = [{"role": "user", "content": text}]
-    return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+    messages = [{"role": role, "content": content} for role, content in turns]
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        roles = ", ".join(role for role, _ in turns)
+        raise UserError(
+            f"data.prompt: the tokenizer's chat template refuses turns of {roles} ({error})"
+        ) from error
+    return str(text)
 
 
 def encode_all(

@@ -1,0 +1,55 @@
+"""From a configuration to the clients' data: what a preset, a holdout and the hub lead to."""
+
+import datasets
+import pytest
+from small import UNSEEN, rows, small_config, write_rows
+
+from fedhds import config as configuration
+from fedhds.preparation import prepare
+from fedhds.types import Silent, UserError
+
+
+def data_of(plain):
+    return prepare(configuration.load(plain), Silent()).data
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return small_config(tmp_path)
+
+
+def test_held_out_tasks_are_evaluated_on_and_trained_on_by_nobody(plain):
+    plain["data"] |= {"eval": None, "holdout": ["task2", "task0"]}
+    found = data_of(plain)
+    assert [client.name for client in found.clients] == [f"task{n}" for n in (1, 3, 4, 5, 6, 7)]
+    tasks = [sample.example.task for sample in found.unseen]
+    assert tasks == ["task0"] * 12 + ["task2"] * 14  # the sizes of small.py
+    assert (found.warnings, found.dropped) == ([], {})
+
+
+def test_hub_and_file_give_the_same_tokens(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    write_rows(folder / "test.jsonl", [row for task in UNSEEN for row in rows(task, 4)])
+    (tmp_path / "train.jsonl").rename(folder / "train.jsonl")
+    from_files = data_of({**plain, "data": plain["data"] | {"train": f"{folder}/train.jsonl"}})
+    sources = {"train": f"hub:{folder}", "eval": f"hub:{folder}:test"}
+    from_hub = data_of({**plain, "data": plain["data"] | sources})
+    assert from_hub.fingerprint == from_files.fingerprint
+    assert from_hub.clients == from_files.clients
+
+
+# The tiny model has 64 positions, which an instruction of 100 characters fills alone.
+@pytest.mark.parametrize("key", ["eval", "holdout"])
+def test_unseen_tasks_of_which_nothing_is_left_are_refused(plain, tmp_path, key):
+    long = [row | {"instruction": "x" * 100} for row in rows("long", 3)]
+    path = write_rows(tmp_path / "long.jsonl", [*rows("task", 12), *long][12 * (key == "eval") :])
+    if key == "eval":
+        given = plain["data"]["eval"] = str(path)
+    else:
+        plain["data"] |= {"train": str(path), "eval": None, "holdout": ["long"]}
+        given = ["long"]
+    with pytest.raises(UserError) as raised:
+        data_of(plain)
+    assert str(raised.value) == f"data.{key}: nothing is left of {given!r} (3 response_cut_away)"
