@@ -44,6 +44,7 @@ def test_every_kind_has_its_methods():
     assert {"fedhds", "random", "full"} <= set(registry.names("selection"))
     assert {"fedavg", "uniform"} <= set(registry.names("aggregation"))
     assert {"task", "iid", "dirichlet", "column"} <= set(registry.names("partition"))
+    assert {"tensorboard", "mlflow"} <= set(registry.names("tracker"))
 
 
 @pytest.mark.parametrize(("kind", "name"), METHODS)
