@@ -16,11 +16,10 @@ from pathlib import Path
 import fedhds
 
 HOSPITALS = ("north", "south", "east", "west")
-WARDS = {
-    "cardiology": ("chest pain", "a racing heart", "high blood pressure"),
-    "orthopaedics": ("a broken wrist", "knee pain", "a sprained ankle"),
-    "neurology": ("a severe headache", "a numb hand", "dizziness"),
-    "paediatrics": ("a child with a fever", "a baby with a rash", "a child with a cough"),
+TRIAGE = {
+    "red": ("chest pain", "a numb arm", "a blue face"),
+    "yellow": ("a broken hand", "a deep cut", "a hot head"),
+    "green": ("an old cough", "a sore knee", "a small cut"),
 }
 SINCE = ("this morning", "noon", "yesterday", "Monday", "last week")
 UNSEEN = "last night"
@@ -31,11 +30,11 @@ def rows(hospital: str, times: Iterable[str]) -> list[dict[str, str]]:
     return [
         {
             "hospital": hospital,
-            "question": "Which ward takes this patient?",
+            "question": "Which colour does this patient get?",
             "complaint": f"{complaint} since {time}",
-            "answer": ward,
+            "answer": colour,
         }
-        for ward, complaints in WARDS.items()
+        for colour, complaints in TRIAGE.items()
         for complaint in complaints
         for time in times
     ]
@@ -62,9 +61,9 @@ def main() -> None:
             "columns": {"instruction": "question", "input": "complaint", "output": "answer"},
         },
         "partition": {"kind": "column", "by": "hospital"},
-        "selection": {"method": "fedhds", "samples": 32},
-        "federation": {"rounds": options.rounds, "fraction": 0.5},
-        "tuning": {"lr": 3e-3, "batch_size": 4},
+        "selection": {"method": "fedhds", "samples": 40},
+        "federation": {"rounds": options.rounds, "fraction": 1.0},
+        "tuning": {"lr": 4e-3, "epochs": 3, "batch_size": 4},
         "evaluation": {"max_new_tokens": 12},
     }
     result = fedhds.run(config, out=options.out / "run", overwrite=(options.out / "run").exists())
