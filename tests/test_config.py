@@ -211,9 +211,23 @@ def test_out_of_range_names_key_and_value(override, sentence):
             "aggregation.method=fedavgm",
             "aggregation.method: unknown aggregation 'fedavgm'; did you mean 'fedavg'?",
         ),
+        (
+            "tracking.tensorbord={}",
+            "tracking: unknown tracker 'tensorbord'; did you mean 'tensorboard'?",
+        ),
+        (
+            "tracking.mlflow.url=x",
+            "unknown key 'tracking.mlflow.url'; did you mean 'tracking.mlflow.uri'?",
+        ),
+        ("tracking={1: {}}", "tracking: unknown tracker '1'; there are: mlflow, tensorboard"),
+        (
+            "tracking.tensorboard=",
+            "tracking.tensorboard must be a mapping of its keys, not None",
+        ),
+        ("tracking=mlflow", "tracking must be a mapping of its keys, not 'mlflow'"),
     ],
 )
-def test_unknown_method_names_the_nearest(override, sentence):
+def test_unknown_method_or_tracker_names_the_nearest(override, sentence):
     assert mistake(None, override) == sentence
 
 
@@ -377,6 +391,7 @@ def test_preset_that_contradicts_the_data_is_refused(data, sentence):
         ["partition={kind: dirichlet, clients: 3, alpha: 1}", "tuning.lr=1"],
         ["partition={kind: column, by: writer}", "data={train: a, columns: {task: t}}"],
         ["data={train: 'hub:a/b@1:train[:5%]', preset: dolly, holdout: ['yes', '3']}"],
+        ["tracking={tensorboard: {}, mlflow: {experiment: mine}}"],
         ["model={name: 'on', revision: '12e3456'}", "data.train='日本: 👍'"],
     ],
 )
@@ -393,6 +408,12 @@ def test_resolved_fills_in_the_methods_defaults():
     assert resolved["selection"]["min_cluster_size"] == 2
     assert resolved["partition"]["alpha"] == 0.5
     assert resolved["tuning"]["optimizer"] == "adam"
+    assert resolved["tracking"] == {}
+
+
+def test_resolved_fills_in_the_trackers_defaults():
+    resolved = config.load(None, ["tracking={mlflow: {experiment: mine}}"]).resolved()
+    assert resolved["tracking"] == {"mlflow": {"uri": None, "experiment": "mine"}}
 
 
 WORDS = sorted({*SECTIONS, "method", "kind", "samples", "lr", "columns", "min_cluster_size", "by"})

@@ -15,7 +15,17 @@ STAGES = ("data", "signals", "selection", "tuning", "aggregation", "evaluation",
 SHARED = {"types", "rng", "models", "batching", "registry", "files"}
 LIGHT = {"types", "rng", "registry", "files"}
 """What is shared and does not import torch."""
-HEAVY = ("torch", "transformers", "peft", "flwr", "sklearn", "pydantic", "numpy")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "flwr",
+    "sklearn",
+    "pydantic",
+    "numpy",
+    "mlflow",
+    "tensorboard",
+)
 
 
 def name_of(path: Path) -> str:
@@ -73,9 +83,13 @@ def test_what_is_shared_imports_no_stage():
     assert {n: ours(n) - SHARED for n in inside(*SHARED) if ours(n) - SHARED} == {}
 
 
-def test_report_imports_no_stage_and_no_model():
-    allowed = {"report", *LIGHT}
-    assert {n: ours(n) - allowed for n in inside("report") if ours(n) - allowed} == {}
+@pytest.mark.parametrize("part", ["report", "trackers"])
+def test_what_only_tells_of_a_run_imports_no_stage(part):
+    allowed = {part, *LIGHT}
+    assert {n: ours(n) - allowed for n in inside(part) if ours(n) - allowed} == {}
+
+
+def test_report_imports_no_model():
     assert not set().union(*map(libraries, inside("report"))) & {"torch", "transformers", "peft"}
 
 
@@ -106,9 +120,9 @@ def test_methods_are_plain_numerical_code(stage):
         (["fedhds.cli.main"], set()),
         (inside("selection", "aggregation", "rng", "types"), {"numpy", "sklearn"}),
         (["fedhds.config"], {"numpy", "pydantic"}),
-        (inside("report"), {"numpy"}),
+        (inside("report", "trackers"), {"numpy"}),
     ],
-    ids=["package", "command-line", "methods", "configuration", "report"],
+    ids=["package", "command-line", "methods", "configuration", "report-and-trackers"],
 )
 def test_import_brings_no_heavy_library_along(modules, allowed):
     assert loaded_by(*modules) <= allowed

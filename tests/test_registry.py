@@ -59,6 +59,7 @@ def test_every_kind_has_its_methods():
     assert {"alpaca", "dolly", "messages", "natural-instructions", "p3", "toy"} <= set(
         registry.names("preset")
     )
+    assert {"tensorboard", "mlflow"} <= set(registry.names("tracker"))
 
 
 @pytest.mark.parametrize(("kind", "name"), METHODS)

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from fedhds import registry
 from fedhds.tuning.options import TuningOptions
-from fedhds.types import Aggregation, Partition, Preset, SelectionMethod, UserError
+from fedhds.types import Aggregation, Partition, Preset, SelectionMethod, Tracker, UserError
 
 T = TypeVar("T")
 
@@ -142,8 +142,27 @@ def _tuning_options(given: Any) -> TuningOptions:
     return given if isinstance(given, TuningOptions) else build(TuningOptions, given, "tuning")
 
 
+def _trackers(given: Any) -> dict[str, Tracker]:
+    if not isinstance(given, Mapping):
+        raise UserError(_no_mapping("tracking", given))
+    return {str(name): _tracker(str(name), options) for name, options in given.items()}
+
+
+def _tracker(name: str, given: Any) -> Tracker:
+    try:
+        cls = registry.load("tracker", name)
+    except UserError as error:
+        raise UserError(f"tracking: {error}") from error
+    built = given if isinstance(given, cls) else build(cls, given, f"tracking.{name}")
+    tracker: Tracker = built
+    return tracker
+
+
 class Config(Section):
-    """One experiment."""
+    """One experiment.
+
+    ``tracking`` maps names of trackers to their options: ``{tensorboard: {}}``.
+    """
 
     model: ModelConfig = ModelConfig()
     adapter: AdapterConfig = AdapterConfig()
@@ -154,6 +173,7 @@ class Config(Section):
     tuning: Annotated[TuningOptions, BeforeValidator(_tuning_options)] = TuningOptions()
     aggregation: AggregationConfig = AggregationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: Annotated[dict[str, Any], BeforeValidator(_trackers)] = {}
     seed: int = Field(0, ge=0)
 
     @property

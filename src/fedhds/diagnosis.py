@@ -17,6 +17,7 @@ from fedhds.config import Config
 from fedhds.models import locate, usable_cores
 from fedhds.planning import Plan, plan
 from fedhds.signals import cache_folder
+from fedhds.trackers import check as check_trackers
 from fedhds.types import Progress, UserError
 
 PACKAGES = ("fedhds", "torch", "transformers", "peft", "flwr", "datasets", "scikit-learn", "numpy")
@@ -82,6 +83,7 @@ def diagnose(config: Config, progress: Progress) -> Diagnosis:
     """Find what would go wrong with an experiment, as far as it shows without its weights."""
     problems, made = [], None
     try:
+        check_trackers(config.tracking)
         made = plan(config, progress)
     except UserError as error:
         problems.append(str(error))

@@ -29,8 +29,11 @@ from fedhds.federation.server_app import build_server_app
 from fedhds.files import read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
+from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
 from fedhds.summary import summarise
+from fedhds.trackers import Tracking, tracking
+from fedhds.trackers import check as check_trackers
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
 
 
@@ -152,6 +155,7 @@ def _conduct(
     if resume and (folder / "summary.json").is_file():
         progress.say("finished", f"{folder} is finished already; nothing was changed")
         return Result(folder, read_json(folder / "summary.json"))
+    check_trackers(checked.tracking)
     resumable = resume and run_folder.is_begun(folder)
     state = checkpoint.load(folder / "checkpoint") if resumable else None
     experiment = prepare(checked, progress)
@@ -164,24 +168,46 @@ def _conduct(
         _write_lines(folder, state)  # a kill may have come between the checkpoint and them
         resumed_from = state.round
         progress.say("resumed", f"going on after round {state.round}", round=state.round)
+    with tracking(checked.tracking, folder, checked.resolved(), state.lines, progress) as tracked:
+        summary = _carry_out(folder, experiment, state, verb, resumed_from, tracked, progress)
+    return Result(folder, summary)
+
+
+def _carry_out(
+    folder: Path,
+    experiment: Experiment,
+    state: RunState,
+    verb: Verb,
+    resumed_from: int | None,
+    tracked: Tracking,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Play the rounds that are left and write what came of them; return the summary."""
     try:
-        _play(folder, experiment, state, verb, progress)
+        _play(folder, experiment, state, verb, tracked, progress)
     except RunFailed as error:
         if verb == "select":
             raise
         good = state.adapter if state.best is None else state.best_adapter
-        run_folder.write_adapter(folder, experiment, good)
+        card = model_card(summarise(experiment, state, resumed_from), failed=True)
+        run_folder.write_adapter(folder, experiment, good, card)
         raise RunFailed(f"{error}; the last good adapter is in {folder / 'adapter'}") from error
-    if verb == "run":
-        run_folder.write_adapter(folder, experiment, state.best_adapter)
-    shutil.rmtree(folder / "clients", ignore_errors=True)
     summary = summarise(experiment, state, resumed_from)
+    if verb == "run":
+        run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
+    shutil.rmtree(folder / "clients", ignore_errors=True)
+    tracked.finish(summary)
     write_json(folder / "summary.json", summary)
-    return Result(folder, summary)
+    return summary
 
 
 def _play(
-    folder: Path, experiment: Experiment, state: RunState, verb: Verb, progress: Progress
+    folder: Path,
+    experiment: Experiment,
+    state: RunState,
+    verb: Verb,
+    tracked: Tracking,
+    progress: Progress,
 ) -> None:
     """Play the rounds on the in-process engine, keeping the state after each."""
     config = experiment.config
@@ -202,6 +228,7 @@ def _play(
     def save(state: RunState) -> None:
         checkpoint.save(folder / "checkpoint", state)
         _write_lines(folder, state)
+        tracked.follow(state.lines)
 
     def lead(clients: Clients) -> None:
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)

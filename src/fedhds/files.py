@@ -81,3 +81,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def public_name(name: str) -> str:
+    """Return what others may read of a name: of a folder here its last part, a hub id whole."""
+    path = os.path.expanduser(name)
+    here = os.path.isabs(path) or name.startswith(".") or os.path.exists(path)
+    return os.path.basename(os.path.abspath(path)) if here else name

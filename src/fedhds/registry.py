@@ -21,6 +21,7 @@ KINDS = {
     "aggregation": "fedhds.aggregation",
     "preset": "fedhds.data.presets",
     "partition": "fedhds.data.partition",
+    "tracker": "fedhds.trackers",
 }
 """Where the methods of each kind live."""
 

@@ -26,6 +26,7 @@ OWNED = (
     "checkpoint",
     "clients",
     "coresets",
+    "tracking",
 )
 """What a run folder holds beside ``run.json``; nothing else in it is ever removed.
 
@@ -96,12 +97,13 @@ def clear_temporaries(folder: Path) -> None:
         leftover.unlink()
 
 
-def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays) -> None:
-    """Write an adapter in peft's format to ``folder/adapter``, all at once."""
+def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays, card: str) -> None:
+    """Write an adapter in peft's format with its model card to ``folder/adapter``, at once."""
     set_adapter_arrays(experiment.model.model, adapter)
     unfinished = folder / "adapter.unfinished"
     _remove(unfinished)
     save_adapter(experiment.model.model, unfinished, locate(experiment.config.model.name))
+    write_text(unfinished / "README.md", card)  # in place of peft's, which is a form to fill in
     _remove(folder / "adapter")
     unfinished.rename(folder / "adapter")
 

@@ -16,6 +16,7 @@ from fedhds.evaluation.scores import Scores
 from fedhds.federation.checkpoint import Evaluation, RunState
 from fedhds.federation.clients import DIRECTIONS
 from fedhds.federation.rounds import summarise as summarise_evaluation
+from fedhds.files import public_name
 from fedhds.preparation import Experiment
 
 NOTHING: Evaluation = {"round": None, "unseen": None, "validation": None}
@@ -28,6 +29,8 @@ def summarise(experiment: Experiment, state: RunState, resumed_from: int | None)
     config, data = experiment.config, experiment.data
     summary: dict[str, Any] = {
         "method": config.selection.method,
+        "private": config.selection_method.private,
+        "base_model": public_name(config.model.name),
         "seed": config.seed,
         "rounds": state.round,
         "resumed_from": resumed_from,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -309,3 +310,54 @@ class Partition(Protocol):
     def split(self, examples: Sequence[Example], seed: int) -> list[tuple[str, list[int]]]:
         """Return each client's name and the positions of its examples, ascending."""
         ...
+
+
+# --- tracking -------------------------------------------------------------------------------
+
+Setting = str | int | float | bool | None
+
+
+class TrackedRun(Protocol):
+    """One run as a tracker keeps it."""
+
+    @property
+    def logged(self) -> int:
+        """The last round that the tracker had when the run was opened; 0 for none."""
+        ...
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Keep the numbers that came with round ``step``; names may have one slash."""
+        ...
+
+    def close(self, finished: bool) -> None:
+        """Keep no more; ``finished`` is False where the run failed or was interrupted."""
+        ...
+
+
+class Tracker(Protocol):
+    """Where a run's numbers go besides its folder: a frozen dataclass of its options.
+
+    It is handed numbers and settings alone, so that it has no data it could let out. What
+    it raises once the run has begun is warned of; the run goes on.
+    """
+
+    def check(self) -> None:
+        """Raise an error if it cannot be used here; nothing of the run is written yet."""
+
+    @abstractmethod
+    def open(
+        self, name: str, folder: Path, settings: Mapping[str, Setting], finished: int
+    ) -> TrackedRun:
+        """Begin a run, or go on with it.
+
+        Parameters
+        ----------
+        name : str
+            What to call the run.
+        folder : Path
+            Where the tracker may keep files of its own; it need not exist yet.
+        settings : mapping of str to Setting
+            The experiment's settings by their dotted names.
+        finished : int
+            How many rounds a resumed run has behind it.
+        """
