@@ -11,10 +11,11 @@ from peft import PeftModel
 from tiny import EOS, PAD, POSITIONS, random_samples, save_tiny, tiny_model, tiny_tokenizer
 from transformers import AutoModelForCausalLM
 
+from fedhds.adapters.lora import Lora
 from fedhds.models import (
     EMBEDDED,
     adapter_arrays,
-    add_lora,
+    add_adapter,
     load_adapter,
     load_base,
     load_config,
@@ -145,7 +146,9 @@ def test_device_that_is_not_there_is_refused(device):
 
 def test_lora_is_seeded_and_leaves_the_global_state_alone():
     before = torch.get_rng_state()
-    one, same, other = (adapter_arrays(add_lora(tiny_model(), seed, rank=2)) for seed in (0, 0, 1))
+    one, same, other = (
+        adapter_arrays(add_adapter(tiny_model(), Lora(rank=2), seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(torch.get_rng_state(), before)
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert not all(np.array_equal(one[name], other[name]) for name in one)
@@ -155,21 +158,21 @@ def test_new_lora_changes_nothing_yet():
     tokens = torch.arange(10)[None]
     base = tiny_model()
     before = base(tokens).logits
-    assert torch.equal(add_lora(base, 0, dropout=0.0)(tokens).logits, before)
+    assert torch.equal(add_adapter(base, Lora(dropout=0.0), 0)(tokens).logits, before)
 
 
 def test_lora_adapts_every_linear_layer_of_llama_but_the_head():
     # q, k, v, o, gate, up and down, an A and a B each, in two layers
-    arrays = adapter_arrays(add_lora(tiny_model(), 0, rank=2))
+    arrays = adapter_arrays(add_adapter(tiny_model(), Lora(rank=2), 0))
     assert len(arrays) == 7 * 2 * 2
     assert {array.shape[0] for name, array in arrays.items() if "lora_A" in name} == {2}
 
 
 def test_named_targets_alone_are_adapted():
-    arrays = adapter_arrays(add_lora(tiny_model(), 0, target_modules=["q_proj"]))
+    arrays = adapter_arrays(add_adapter(tiny_model(), Lora(target_modules=["q_proj"]), 0))
     assert len(arrays) == 2 * 2
     with pytest.raises(UserError, match=r"adapter\.target_modules: .*absent"):
-        add_lora(tiny_model(), 0, target_modules=["absent"])
+        add_adapter(tiny_model(), Lora(target_modules=["absent"]), 0)
 
 
 def test_arrays_are_copies_and_come_back_bit_for_bit(any_model):

@@ -21,7 +21,7 @@ from fedhds.data.toy import generate as generate_toy
 from fedhds.evaluation.scores import choose
 from fedhds.models import (
     LanguageModel,
-    add_lora,
+    add_adapter,
     load_base,
     load_config,
     load_tokenizer,
@@ -87,11 +87,9 @@ def prepare(config: Config, progress: Progress) -> Experiment:
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
-    base = load_base(*place, config.model.dtype, config.model.device)
-    adapter = config.adapter
-    model = add_lora(
-        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
-    )
+    options = config.model
+    base = load_base(*place, options.dtype, options.device, options.quantization)
+    model = add_adapter(base, config.adapter_method, config.seed)
     return Experiment(config, data, LanguageModel(model, tokenizer, base.device))
 
 
@@ -143,15 +141,21 @@ def read_data(
 
 
 def _max_length(config: Config, available: int | None) -> int:
-    """Return the most tokens of a sample: what was asked for, if the model can take it."""
-    asked = config.data.max_length
+    """Return the most tokens of a sample: what was asked for, if the model can take it.
+
+    ``available`` are the model's positions, of which the adapter's virtual tokens take some.
+    """
+    asked, virtual = config.data.max_length, config.adapter_method.virtual_tokens
+    if available is None:
+        return asked or DEFAULT_MAX_LENGTH
+    model = f"the model '{config.model.name}' has {available} positions"
+    if virtual >= available:
+        raise UserError(f"adapter.virtual_tokens is {virtual}, but {model}")
     if asked is None:
-        return min(DEFAULT_MAX_LENGTH, available or DEFAULT_MAX_LENGTH)
-    if available is not None and asked > available:
-        raise UserError(
-            f"data.max_length is {asked}, but the model '{config.model.name}' "
-            f"has {available} positions"
-        )
+        return min(DEFAULT_MAX_LENGTH, available - virtual)
+    if asked + virtual > available:
+        besides = f", of which adapter.virtual_tokens takes {virtual}" if virtual else ""
+        raise UserError(f"data.max_length is {asked}, but {model}{besides}")
     return asked
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "selection": "fedhds.selection",
     "aggregation": "fedhds.aggregation",
     "partition": "fedhds.data.partition",
+    "adapter": "fedhds.adapters",
 }
 """Where the methods of each kind live."""
 

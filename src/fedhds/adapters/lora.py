@@ -1,0 +1,94 @@
+"""LoRA: a low-rank matrix beside every linear layer, with DoRA and rank stabilisation.
+
+Source: Hu et al., "LoRA", ICLR 2022 (arXiv 2106.09685); DoRA: Liu et al., ICML 2024
+(arXiv 2402.09353); rank stabilisation: Kalajdzievski, 2023 (arXiv 2312.03732); all as in peft.
+
+Deviations: none. The experts of a mixture of experts (Mixtral, OLMoE, Qwen-MoE) are single
+tensors in transformers 5 and no linear layers, so they and the router stay frozen unless
+``target_modules`` names them, which peft allows only without dropout; attention and any
+shared expert are adapted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fedhds.adapters._checks import check_positive
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank updates of linear layers; the defaults are FedHDS's.
+
+    Parameters
+    ----------
+    rank, alpha : int
+        The update is scaled by ``alpha / rank``.
+    dropout : float
+        On the input of the low-rank branch, in training only.
+    target_modules : list of str or None
+        Names of layers; None is every linear layer but the output head, which for Llama
+        is the paper's list (q, k, v, o, gate, up, down).
+    dora : bool
+        Learn a layer's magnitude apart from its direction.
+    rslora : bool
+        Scale by ``alpha / sqrt(rank)`` instead.
+    """
+
+    injected: ClassVar[bool] = True
+    checkpointing: ClassVar[bool] = True
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    target_modules: list[str] | None = None
+    dora: bool = False
+    rslora: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive(self, "rank", "alpha")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+        if self.target_modules == []:
+            raise ValueError("target_modules must name a layer; null is all linear ones")
+
+    @property
+    def virtual_tokens(self) -> int:
+        """None: nothing stands in front of the prompt."""
+        return 0
+
+    def peft_config(self, base: Any) -> Any:
+        """Return peft's configuration for the model ``base``."""
+        from peft import LoraConfig
+        from transformers.pytorch_utils import Conv1D
+
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=self.target_modules or _linear_layers(base),
+            use_dora=self.dora,
+            use_rslora=self.rslora,
+            bias="none",
+            task_type="CAUSAL_LM",
+            # GPT-2 stores its linear layers transposed.
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
+        )
+
+
+def _linear_layers(base: Any) -> list[str]:
+    """Name all linear layers but the output head.
+
+    peft's own "all-linear" names the fused experts of Mixtral and its kin, too, where it
+    cannot apply dropout.
+    """
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    head = base.get_output_embeddings()
+    return [
+        name
+        for name, module in base.named_modules()
+        if isinstance(module, Linear | Conv1D) and module is not head
+    ]
