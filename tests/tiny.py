@@ -119,7 +119,7 @@ def tiny_model(architecture: str = "llama", seed: int = 0) -> PreTrainedModel:
         pad_token_id=PAD,
         bos_token_id=BOS,
         eos_token_id=EOS,
-        **({} if kind == "gpt2" else {"max_position_embeddings": POSITIONS}),
+        **({} if kind in ("gpt2", "bloom") else {"max_position_embeddings": POSITIONS}),
         **options,
     )
     with torch_stream(seed, "tiny-model"):

@@ -44,6 +44,9 @@ UNFIT = {
     ("falcon", "prefix-tuning"),  # peft does not know that its heads share keys and values
 }
 PAIRS = [(a, k) for a in ARCHITECTURES for k in KINDS if (a, k) not in UNFIT]
+CHECKPOINTED = [(a, k) for a, k in PAIRS if registry.load("adapter", k).checkpointing]
+# transformers gives OPT-350M's last state after a projection, the signal before it
+READABLE = [(a, k) for a, k in PAIRS if a != "opt-projected"]
 
 
 @pytest.fixture(params=KINDS)
@@ -82,8 +85,8 @@ def one_by_one(model, samples):
 
 def greedy(model, prompt, count):
     """Decode token by token, reading the whole sequence again each time."""
-    tokens = list(prompt)
-    for _ in range(min(count, model.longest - len(prompt))):
+    tokens, longest = list(prompt), model.longest or POSITIONS
+    for _ in range(min(count, longest - len(prompt))):
         with torch.no_grad():
             token = model.model.eval()(torch.tensor([tokens])).logits[0, -1].argmax().item()
         if token == EOS:
@@ -118,20 +121,17 @@ def test_values_travel_by_name_bit_for_bit(adapted, kind, samples):
 def test_training_moves_every_value_and_lowers_the_loss(kind, samples):
     model = fresh(kind)
     before, loss = adapter_arrays(model.model), losses(model, samples, 7, QUIET)[:, 0].sum()
-    train(model, samples, epochs=20)
+    train(model, samples, epochs=20, lr=0.05)
     after = adapter_arrays(model.model)
     assert [name for name in before if np.array_equal(before[name], after[name])] == []
     assert losses(model, samples, 7, QUIET)[:, 0].sum() < 0.9 * loss
 
 
 def test_base_stays_as_it_was(kind, samples):
-    model = fresh(kind)
+    model, tokens = fresh(kind), torch.tensor([samples[0].prompt])
     train(model, samples)
-    frozen = {n: p for n, p in model.model.named_parameters() if not p.requires_grad}
-    original = dict(tiny_model().named_parameters())
-    plain = {n.replace("base_model.", "").replace("base_layer.", ""): p for n, p in frozen.items()}
-    found = {n.removeprefix("model.") if n not in original else n: p for n, p in plain.items()}
-    assert all(torch.equal(found[name], original[name]) for name in original)
+    with model.model.disable_adapter():
+        assert torch.equal(model.model.eval()(tokens).logits, tiny_model()(tokens).logits)
 
 
 # --- what is computed with it -------------------------------------------------------------------
@@ -158,11 +158,9 @@ def test_every_value_gets_a_gradient_whatever_the_architecture(architecture, kin
     assert [n for n, p in trainable.items() if p.grad is None or not p.grad.abs().sum()] == []
 
 
-@pytest.mark.parametrize(("architecture", "kind"), PAIRS)
+@pytest.mark.parametrize(("architecture", "kind"), READABLE)
 def test_hidden_states_are_those_of_the_tuned_model(architecture, kind, samples):
     model = tiny_language_model(architecture, adapter=tiny_adapter(kind))
-    if architecture == "opt-projected":
-        pytest.skip("transformers gives its last state after a projection, we before it")
     expected = one_by_one(model, samples)
     for batch_size in (1, 4):
         found = compute(model, samples, batch_size, QUIET)
@@ -212,10 +210,8 @@ def test_narrow_base_trains_an_adapter_of_float32(kind, samples):
     assert len(generate(model, [samples[0].prompt], 4, 1, QUIET)) == 1
 
 
-@pytest.mark.parametrize(("architecture", "kind"), PAIRS)
+@pytest.mark.parametrize(("architecture", "kind"), CHECKPOINTED)
 def test_checkpointing_changes_nothing_where_it_is_allowed(architecture, kind, samples):
-    if not registry.load("adapter", kind).checkpointing:
-        pytest.skip("refused by the configuration")
     found = []
     for wanted in (False, True):
         model = tiny_language_model(architecture, adapter=tiny_adapter(kind))
@@ -244,7 +240,7 @@ def test_saved_adapter_is_the_same_in_plain_peft(architecture, kind, samples, tm
 
 def test_saved_adapter_is_loaded_with_the_same_scores(adapted, kind, samples, tmp_path):
     before = evaluate(adapted, samples, 6, 3, QUIET)
-    save_adapter(adapted.model, tmp_path / "adapter", "base")
+    save_adapter(adapted.model, tmp_path / "adapter", str(save_tiny(tmp_path / "base")))
     other = fresh(kind, seed=1)
     load_adapter(other.model, tmp_path / "adapter")
     assert evaluate(other, samples, 6, 3, QUIET).as_dict() == before.as_dict()
@@ -255,7 +251,7 @@ def test_saved_adapter_is_loaded_with_the_same_scores(adapted, kind, samples, tm
 
 @pytest.mark.parametrize(("architecture", "kind"), sorted(UNFIT))
 def test_architecture_that_does_not_suit_it_is_named(architecture, kind):
-    with pytest.raises(UserError, match="^adapter.kind: .* does not work with a model of type"):
+    with pytest.raises(UserError, match=r"^adapter\.kind: .* does not work with a model of type"):
         add_adapter(tiny_model(architecture), tiny_adapter(kind), 0)
 
 

@@ -3,10 +3,9 @@
 Source: Hu et al., "LoRA", ICLR 2022 (arXiv 2106.09685); DoRA: Liu et al., ICML 2024
 (arXiv 2402.09353); rank stabilisation: Kalajdzievski, 2023 (arXiv 2312.03732); all as in peft.
 
-Deviations: none. The experts of a mixture of experts (Mixtral, OLMoE, Qwen-MoE) are single
-tensors in transformers 5 and no linear layers, so they and the router stay frozen unless
-``target_modules`` names them, which peft allows only without dropout; attention and any
-shared expert are adapted.
+Deviations: none. The experts of a mixture of experts (Mixtral, OLMoE, Qwen-MoE) and its
+router are no linear layers in transformers 5: peft could adapt them as bare tensors, but not
+with dropout, so they stay frozen. Attention and any shared expert are adapted.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Lora:
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=self.target_modules or _linear_layers(base),
+            target_modules=_targets(base, self.target_modules),
             use_dora=self.dora,
             use_rslora=self.rslora,
             bias="none",
@@ -77,15 +76,21 @@ class Lora:
         )
 
 
-def _linear_layers(base: Any) -> list[str]:
-    """Name all linear layers but the output head.
+def _targets(base: Any, named: list[str] | None) -> list[str]:
+    """Name the layers to adapt: those given, or all linear ones but the output head.
 
-    peft's own "all-linear" names the fused experts of Mixtral and its kin, too, where it
-    cannot apply dropout.
+    peft's own "all-linear" adds the fused experts of Mixtral and its kin, and of the given
+    names it leaves out silently what is not there.
     """
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D
 
+    if named is not None:
+        there = [f".{name}" for name, _ in base.named_modules()]
+        for target in named:
+            if not any(name.endswith(f".{target}") for name in there):
+                raise ValueError(f"the model has no layer named '{target}'")
+        return named
     head = base.get_output_embeddings()
     return [
         name

@@ -41,10 +41,11 @@ class PTuning:
         """Return peft's configuration for the model ``base``."""
         from peft import PromptEncoderConfig
 
+        # peft would take the layers' width, which OPT-350M's embeddings do not have
+        width = base.get_input_embeddings().embedding_dim
         return PromptEncoderConfig(
             num_virtual_tokens=self.virtual_tokens,
-            encoder_hidden_size=self.encoder_width,
-            # peft takes the layers' width, which OPT-350M's embeddings do not have
-            token_dim=base.get_input_embeddings().embedding_dim,
+            encoder_hidden_size=self.encoder_width or width,
+            token_dim=width,
             task_type="CAUSAL_LM",
         )

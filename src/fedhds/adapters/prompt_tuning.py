@@ -33,7 +33,7 @@ class PromptTuning:
 
         return PromptTuningConfig(
             num_virtual_tokens=self.virtual_tokens,
-            # peft takes the layers' width, which OPT-350M's embeddings do not have
+            # peft would take the layers' width, which OPT-350M's embeddings do not have
             token_dim=base.get_input_embeddings().embedding_dim,
             task_type="CAUSAL_LM",
         )
