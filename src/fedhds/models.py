@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -211,13 +212,15 @@ def _quantized(quantization: str, dtype: str, target: torch.device) -> dict[str,
             f"model.quantization '{quantization}' needs the package bitsandbytes: "
             "pip install 'fedhds[quantized]'"
         )
+    # of 8 bits it tells at every product that it casts to float16
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=quantization == "4bit",
         load_in_8bit=quantization == "8bit",
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
-    return {"quantization_config": config, "device_map": {"": target}}
+    return {"quantization_config": config, "device_map": {"": target.index or 0}}
 
 
 def resolve_device(device: str) -> torch.device:
