@@ -168,8 +168,7 @@ def load_base(
     device : str
         ``auto`` is CUDA where there is one, else the CPU; otherwise torch's name.
     quantization : {"4bit", "8bit"}, optional
-        Hold the linear layers in so many bits a weight (NF4 or LLM.int8) and compute
-        in ``dtype``, as in QLoRA (Dettmers et al., 2023); on CUDA only.
+        Hold the linear layers in so many bits (NF4, as QLoRA, or LLM.int8); on CUDA only.
 
     Raises
     ------
@@ -196,8 +195,7 @@ def load_base(
     if missing := sorted(found["missing_keys"]):  # transformers would draw them at random
         raise UserError(f"model.name: '{name}' has no weights for {missing[0]} of its own model")
     # a quantised model was put there as it was loaded, and cannot be moved
-    placed: PreTrainedModel = model if quantization else model.to(target)
-    return placed
+    return model if quantization else model.to(target)  # type: ignore[no-any-return]
 
 
 def _quantized(quantization: str, dtype: str, target: torch.device) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """LoRA: a low-rank matrix beside every linear layer, with DoRA and rank stabilisation.
 
-Source: Hu et al., "LoRA", ICLR 2022 (arXiv 2106.09685); DoRA: Liu et al., ICML 2024
-(arXiv 2402.09353); rank stabilisation: Kalajdzievski, 2023 (arXiv 2312.03732); all as in peft.
+Source: LoRA (Hu et al., ICLR 2022, arXiv 2106.09685), as in peft
+DoRA is of Liu et al., ICML 2024 (arXiv 2402.09353), the stabilised rank of Kalajdzievski,
+2023 (arXiv 2312.03732).
 
 Deviations: none. The experts of a mixture of experts (Mixtral, OLMoE, Qwen-MoE) and its
 router are no linear layers in transformers 5: peft could adapt them as bare tensors, but not

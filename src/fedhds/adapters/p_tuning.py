@@ -1,7 +1,7 @@
 """P-tuning: virtual tokens before the prompt, made by a small network that is learned.
 
-Source: Liu et al., "GPT Understands, Too", AI Open 2024 (arXiv 2103.10385), as in peft; a
-baseline of FedHDS's, with its 20 virtual tokens.
+Source: P-tuning (Liu et al., "GPT Understands, Too", 2021, arXiv 2103.10385), as in peft
+It is a baseline of FedHDS's, with these 20 virtual tokens.
 
 Deviations: the encoder is an MLP alone, without the paper's LSTM (peft's default), and all
 virtual tokens stand in front. The network travels between server and clients; the

@@ -1,7 +1,7 @@
 """Prefix-tuning: learned keys and values that every layer attends to before the prompt.
 
-Source: Li and Liang, "Prefix-Tuning", ACL 2021 (arXiv 2101.00190), as in peft; a baseline
-of FedHDS's, with its 10 virtual tokens.
+Source: prefix-tuning (Li and Liang, ACL 2021, arXiv 2101.00190), as in peft
+It is a baseline of FedHDS's, with these 10 virtual tokens.
 
 Deviations: the prefix is learned directly, without the paper's network that makes it while
 training (peft's default); the prompt's positions start after it.

@@ -1,7 +1,7 @@
 """Prompt tuning: virtual tokens before the prompt whose embeddings are learned.
 
-Source: Lester et al., "The Power of Scale for Parameter-Efficient Prompt Tuning", EMNLP 2021
-(arXiv 2104.08691), as in peft; a baseline of FedHDS's, with its 20 virtual tokens.
+Source: prompt tuning (Lester et al., EMNLP 2021, arXiv 2104.08691), as in peft
+It is a baseline of FedHDS's, with these 20 virtual tokens.
 
 Deviations: the embeddings start at random (standard normal) and not from words, so that
 nothing needs a text.
