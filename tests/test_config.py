@@ -35,7 +35,8 @@ def write(folder: Path, text: str) -> Path:
 def test_without_a_source_it_is_the_papers_setting():
     loaded = config.load(None)
     assert loaded.model.name == "embedded"
-    assert (loaded.adapter.rank, loaded.adapter.alpha, loaded.adapter.dropout) == (8, 16, 0.05)
+    adapter = loaded.adapter_method
+    assert (adapter.rank, adapter.alpha, adapter.dropout) == (8, 16, 0.05)
     assert (loaded.selection.method, loaded.aggregation.method) == ("fedhds", "fedavg")
     assert (loaded.federation.fraction, loaded.tuning.lr) == (0.05, 3e-4)
 
@@ -66,7 +67,7 @@ def test_merged_mapping_gives_way_to_the_keys_beside_it(tmp_path):
         ("tuning.clip=null", "tuning", "clip", None),
         (
             "adapter.target_modules=[q_proj, v_proj]",
-            "adapter",
+            "adapter_method",
             "target_modules",
             ["q_proj", "v_proj"],
         ),
@@ -110,6 +111,7 @@ def test_override_replaces_what_is_no_mapping():
         ("selection.min_cluster_sise", "selection.min_cluster_size"),
         ("selection.sample", "selection.samples"),
         ("partition.kinds", "partition.kind"),
+        ("adapter.ranks", "adapter.rank"),
         ("data.columns.instructon", "data.columns.instruction"),
     ],
 )
@@ -186,7 +188,25 @@ def test_wrong_type_names_key_and_value(override, sentence):
         ),
         (
             "adapter.target_modules=[]",
-            "adapter.target_modules should have at least 1 item after validation, not 0 (it is [])",
+            "adapter.target_modules must name a layer; null is all linear ones",
+        ),
+        ("adapter.rank=0", "adapter.rank must be at least 1, not 0"),
+        ("adapter.dropout=1", "adapter.dropout must be at least 0 and below 1, not 1.0"),
+        (
+            "adapter={kind: prefix-tuning, virtual_tokens: 0}",
+            "adapter.virtual_tokens must be at least 1, not 0",
+        ),
+        (
+            "adapter={kind: p-tuning, encoder_width: 0}",
+            "adapter.encoder_width must be at least 1, not 0",
+        ),
+        (
+            "adapter.kind=prefix",
+            "adapter.kind: unknown adapter 'prefix'; did you mean 'prefix-tuning'?",
+        ),
+        (
+            "model.quantization=3bit",
+            "model.quantization should be '4bit' or '8bit' (it is '3bit')",
         ),
         ("tuning.lr=-1", "tuning.lr must be a finite number above 0, not -1.0"),
         ("tuning.steps=0", "tuning.steps must be at least 1, not 0"),
@@ -297,6 +317,22 @@ def test_method_that_reads_with_a_proxy_needs_one():
     assert config.load(None, ["selection.method=fedhds-turbo", "model.proxy=x"]).model.proxy == "x"
 
 
+def test_prefix_does_not_go_with_gradient_checkpointing():
+    wanted = "tuning.gradient_checkpointing=true"
+    sentence = "tuning.gradient_checkpointing does not work with adapter.kind 'prefix-tuning'"
+    assert mistake(None, "adapter.kind=prefix-tuning", wanted) == sentence
+    for kind in ("lora", "p-tuning", "prompt-tuning"):
+        config.load(None, [f"adapter.kind={kind}", wanted])
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokens"),
+    [("lora", 0), ("prefix-tuning", 10), ("p-tuning", 20), ("prompt-tuning", 20)],
+)
+def test_virtual_tokens_are_those_of_the_papers_baselines(kind, tokens):
+    assert config.load(None, [f"adapter.kind={kind}"]).adapter_method.virtual_tokens == tokens
+
+
 def test_random_needs_a_budget():
     assert "selection.method 'random' needs a budget" in mistake(None, "selection.method=random")
     for budget in ("samples=5", "share=0.5"):
@@ -309,6 +345,10 @@ def test_random_needs_a_budget():
         (
             ["selection.method=full", "selection.min_cluster_size=3"],
             "selection.min_cluster_size is not an option of 'full' and is not used",
+        ),
+        (
+            ["adapter.virtual_tokens=5"],
+            "adapter.virtual_tokens is not an option of 'lora' and is not used",
         ),
         (["partition.alpha=0.5"], "partition.alpha is not an option of 'task' and is not used"),
         (
@@ -389,6 +429,7 @@ def test_preset_that_contradicts_the_data_is_refused(data, sentence):
         ["selection={method: random, share: 1}", "federation.fraction=1"],
         ["selection.method=full", "selection.min_cluster_size=3"],
         ["partition={kind: dirichlet, clients: 3, alpha: 1}", "tuning.lr=1"],
+        ["adapter={kind: p-tuning, virtual_tokens: 3}", "model.quantization=4bit"],
         ["partition={kind: column, by: writer}", "data={train: a, columns: {task: t}}"],
         ["data={train: 'hub:a/b@1:train[:5%]', preset: dolly, holdout: ['yes', '3']}"],
         ["tracking={tensorboard: {}, mlflow: {experiment: mine}}"],
@@ -407,6 +448,7 @@ def test_resolved_fills_in_the_methods_defaults():
     resolved = config.load(None, ["partition={kind: dirichlet, clients: 3}"]).resolved()
     assert resolved["selection"]["min_cluster_size"] == 2
     assert resolved["partition"]["alpha"] == 0.5
+    assert resolved["adapter"]["rank"] == 8
     assert resolved["tuning"]["optimizer"] == "adam"
     assert resolved["tracking"] == {}
 

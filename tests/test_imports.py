@@ -105,6 +105,13 @@ def test_only_the_federation_imports_flower():
         assert name.startswith("fedhds.data.partition.") or "flwr_datasets" not in libraries(name)
 
 
+def test_adapters_import_no_stage_and_load_no_model():
+    for name in inside("adapters"):
+        assert libraries(name) <= {"peft", "torch", "transformers"}, name
+        assert ours(name) <= {"adapters", "types"}, name
+    assert loaded_by(*inside("adapters")) == set()
+
+
 @pytest.mark.parametrize("stage", ["selection", "aggregation"])
 def test_methods_are_plain_numerical_code(stage):
     allowed = {"numpy", "scipy", "sklearn", "threadpoolctl"}

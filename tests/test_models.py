@@ -2,19 +2,33 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from tiny import EOS, PAD, POSITIONS, random_samples, save_tiny, tiny_model, tiny_tokenizer
+from tiny import (
+    ARCHITECTURES,
+    EOS,
+    PAD,
+    POSITIONS,
+    random_samples,
+    save_tiny,
+    tiny_language_model,
+    tiny_model,
+    tiny_tokenizer,
+)
 from transformers import AutoModelForCausalLM
 
+from fedhds.adapters.lora import Lora
 from fedhds.models import (
     EMBEDDED,
+    LanguageModel,
+    _quantized,
     adapter_arrays,
-    add_lora,
+    add_adapter,
     load_adapter,
     load_base,
     load_config,
@@ -26,7 +40,9 @@ from fedhds.models import (
     save_adapter,
     set_adapter_arrays,
 )
-from fedhds.types import UserError
+from fedhds.tuning.local import tune
+from fedhds.tuning.options import TuningOptions
+from fedhds.types import Silent, UserError
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +156,52 @@ def test_device_that_is_not_there_is_refused(device):
         resolve_device(device)
 
 
+def test_model_without_positions_has_none():
+    assert positions(tiny_model("bloom").config) is None
+
+
+# --- quantised models ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+def test_quantised_model_needs_a_gpu(saved, quantization):
+    with pytest.raises(UserError) as raised:
+        load_base(str(saved), device="cpu", quantization=quantization)
+    assert str(raised.value) == (
+        f"model.quantization '{quantization}' needs a CUDA device, not 'cpu': "
+        "set it to null, or model.device to one"
+    )
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is there")
+def test_quantised_model_needs_bitsandbytes():
+    with pytest.raises(UserError, match=r"needs the package bitsandbytes: pip install 'fedhds\["):
+        _quantized("4bit", "bfloat16", torch.device("cuda"))
+
+
+@pytest.mark.skipif(
+    find_spec("bitsandbytes") is None or not torch.cuda.is_available(),
+    reason="needs bitsandbytes and a GPU",
+)
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+def test_quantised_model_trains_an_adapter(saved, samples, quantization):
+    base = load_base(str(saved), quantization=quantization)
+    assert {torch.uint8, torch.int8} & {parameter.dtype for parameter in base.parameters()}
+    model = LanguageModel(add_adapter(base, Lora(), 0), tiny_tokenizer(), base.device)
+    options = TuningOptions(lr=0.01, epochs=5, batch_size=7, gradient_checkpointing=True)
+    before = response_losses(model, samples).sum()
+    tune(model, samples, np.ones(7, np.float32), options, 0, 0, 1, Silent())
+    assert response_losses(model, samples).sum() < before
+
+
 # --- the adapter --------------------------------------------------------------------------------
 
 
 def test_lora_is_seeded_and_leaves_the_global_state_alone():
     before = torch.get_rng_state()
-    one, same, other = (adapter_arrays(add_lora(tiny_model(), seed, rank=2)) for seed in (0, 0, 1))
+    one, same, other = (
+        adapter_arrays(add_adapter(tiny_model(), Lora(rank=2), seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(torch.get_rng_state(), before)
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert not all(np.array_equal(one[name], other[name]) for name in one)
@@ -155,21 +211,64 @@ def test_new_lora_changes_nothing_yet():
     tokens = torch.arange(10)[None]
     base = tiny_model()
     before = base(tokens).logits
-    assert torch.equal(add_lora(base, 0, dropout=0.0)(tokens).logits, before)
+    assert torch.equal(add_adapter(base, Lora(dropout=0.0), 0)(tokens).logits, before)
 
 
 def test_lora_adapts_every_linear_layer_of_llama_but_the_head():
     # q, k, v, o, gate, up and down, an A and a B each, in two layers
-    arrays = adapter_arrays(add_lora(tiny_model(), 0, rank=2))
+    arrays = adapter_arrays(add_adapter(tiny_model(), Lora(rank=2), 0))
     assert len(arrays) == 7 * 2 * 2
     assert {array.shape[0] for name, array in arrays.items() if "lora_A" in name} == {2}
 
 
 def test_named_targets_alone_are_adapted():
-    arrays = adapter_arrays(add_lora(tiny_model(), 0, target_modules=["q_proj"]))
+    arrays = adapter_arrays(add_adapter(tiny_model(), Lora(target_modules=["q_proj"]), 0))
     assert len(arrays) == 2 * 2
-    with pytest.raises(UserError, match=r"adapter\.target_modules: .*absent"):
-        add_lora(tiny_model(), 0, target_modules=["absent"])
+
+
+@pytest.mark.parametrize("named", [["absent"], ["q_proj", "absent"], ["proj"]])
+def test_target_that_is_not_there_is_named(named):
+    sentence = rf"^adapter\.target_modules: the model has no layer named '{named[-1]}'$"
+    with pytest.raises(UserError, match=sentence):
+        add_adapter(tiny_model(), Lora(target_modules=named), 0)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layers"),
+    # a layer's q, k, v and o; Qwen's shared expert has gate, up, down and a gate to all of it
+    [("mixtral", 4), ("olmoe", 4), ("qwen2-moe", 8)],
+)
+def test_fused_experts_stay_frozen(architecture, layers):
+    arrays = adapter_arrays(add_adapter(tiny_model(architecture), Lora(rank=2), 0))
+    assert len(arrays) == layers * 2 * 2
+    assert not any(".experts." in name for name in arrays)
+
+
+def test_rank_stabilised_lora_scales_by_the_root_of_the_rank(samples):
+    # 4 / sqrt(4) = 8 / 4
+    stable, plain = (
+        tiny_language_model(adapter=Lora(rank=4, alpha=alpha, dropout=0.0, rslora=stable))
+        for alpha, stable in ((4, True), (8, False))
+    )
+    assert torch.equal(response_losses(stable, samples), response_losses(plain, samples))
+
+
+def test_dora_starts_at_the_base_and_learns_a_magnitude_for_each_layer():
+    tokens, base = torch.arange(10)[None], tiny_model()
+    before = base(tokens).logits
+    model = add_adapter(base, Lora(dora=True, dropout=0.0), 0)
+    torch.testing.assert_close(model(tokens).logits, before, rtol=1e-4, atol=1e-4)
+    assert len(adapter_arrays(model)) == 7 * 3 * 2
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_dora_trains_whatever_the_architecture(architecture, samples):
+    adapted = add_adapter(tiny_model(architecture), Lora(dora=True, dropout=0.0), 0)
+    model = LanguageModel(adapted, tiny_tokenizer(), torch.device("cpu"))
+    options = TuningOptions(lr=0.01, epochs=5, batch_size=len(samples))
+    before = response_losses(model, samples).sum()
+    tune(model, samples, np.ones(len(samples), np.float32), options, 0, 0, 1, Silent())
+    assert response_losses(model, samples).sum() < 0.95 * before
 
 
 def test_arrays_are_copies_and_come_back_bit_for_bit(any_model):

@@ -55,6 +55,7 @@ def install(tmp_path, monkeypatch):
 def test_every_kind_has_its_methods():
     assert {"fedhds", "random", "full"} <= set(registry.names("selection"))
     assert {"fedavg", "uniform"} <= set(registry.names("aggregation"))
+    assert {"lora", "prefix-tuning", "p-tuning", "prompt-tuning"} == set(registry.names("adapter"))
     assert {"task", "iid", "dirichlet", "column"} <= set(registry.names("partition"))
     assert {"alpaca", "dolly", "messages", "natural-instructions", "p3", "toy"} <= set(
         registry.names("preset")

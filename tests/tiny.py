@@ -16,9 +16,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from fedhds.models import LanguageModel, adapter_arrays, add_lora, set_adapter_arrays
+from fedhds import registry
+from fedhds.adapters.lora import Lora
+from fedhds.models import LanguageModel, adapter_arrays, add_adapter, set_adapter_arrays
 from fedhds.rng import generator, torch_stream
-from fedhds.types import Example, Sample
+from fedhds.types import Adapter, Example, Sample
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 PAD, BOS, EOS, UNKNOWN = range(4)
@@ -54,14 +56,41 @@ _OPT = {
     "num_attention_heads": 2,
     "dropout": 0.0,
 }
+_PHI = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "embd_pdrop": 0.0,
+    "resid_pdrop": 0.0,
+}
+# ALiBi instead of positions; Falcon's query, key and value are one layer.
+_BLOOM = {"hidden_size": 16, "n_layer": 2, "n_head": 2}
+_FALCON = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+_EXPERTS = {"num_experts_per_tok": 2, "output_router_logits": False}
+_MIXTRAL = {**_LLAMA, **_EXPERTS, "num_local_experts": 4}
+_OLMOE = {**_LLAMA, **_EXPERTS, "num_experts": 4}
+_QWEN2_MOE = {
+    **_OLMOE,
+    "moe_intermediate_size": 24,
+    "shared_expert_intermediate_size": 24,
+}
 _CONFIGS = {
     "llama": ("llama", _LLAMA),
+    "mistral": ("mistral", _LLAMA),
+    "olmo2": ("olmo2", _LLAMA),
     "qwen3": ("qwen3", _LLAMA),
     "gemma": ("gemma", _LLAMA),
     "gemma2": ("gemma2", _LLAMA),
     "gemma3": ("gemma3_text", _LLAMA),
     "gpt2": ("gpt2", _GPT2),
     "gpt-neox": ("gpt_neox", _NEOX),
+    "phi": ("phi", _PHI),
+    "bloom": ("bloom", _BLOOM),
+    "falcon": ("falcon", _FALCON),
+    "mixtral": ("mixtral", _MIXTRAL),
+    "olmoe": ("olmoe", _OLMOE),
+    "qwen2-moe": ("qwen2_moe", _QWEN2_MOE),
     "opt": ("opt", {**_OPT, "word_embed_proj_dim": 16}),
     # OPT-350M's shape: projections around the layers, and no final norm.
     "opt-projected": ("opt", {**_OPT, "word_embed_proj_dim": 8, "do_layer_norm_before": False}),
@@ -90,7 +119,7 @@ def tiny_model(architecture: str = "llama", seed: int = 0) -> PreTrainedModel:
         pad_token_id=PAD,
         bos_token_id=BOS,
         eos_token_id=EOS,
-        **({} if kind == "gpt2" else {"max_position_embeddings": POSITIONS}),
+        **({} if kind in ("gpt2", "bloom") else {"max_position_embeddings": POSITIONS}),
         **options,
     )
     with torch_stream(seed, "tiny-model"):
@@ -108,11 +137,23 @@ def save_tiny(folder: Path, architecture: str = "llama") -> Path:
     return folder
 
 
+def tiny_adapter(kind: str) -> Adapter:
+    """Build a small adapter of a kind, without dropout."""
+    options = {"rank": 2, "alpha": 4, "dropout": 0.0} if kind == "lora" else {"virtual_tokens": 3}
+    adapter: Adapter = registry.load("adapter", kind)(**options)
+    return adapter
+
+
 def tiny_language_model(
-    architecture: str = "llama", dropout: float = 0.05, seed: int = 0
+    architecture: str = "llama",
+    dropout: float = 0.05,
+    seed: int = 0,
+    adapter: Adapter | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> LanguageModel:
-    """Build a tiny model with a LoRA adapter that already does something."""
-    adapted = add_lora(tiny_model(architecture, seed), seed, rank=2, alpha=4, dropout=dropout)
+    """Build a tiny model with an adapter (LoRA unless told) that already does something."""
+    adapter = adapter or Lora(rank=2, alpha=4, dropout=dropout)
+    adapted = add_adapter(tiny_model(architecture, seed).to(dtype), adapter, seed)
     rng = generator(seed, "tiny-adapter")
     arrays = adapter_arrays(adapted)
     random = {n: 0.1 * rng.standard_normal(a.shape, np.float32) for n, a in arrays.items()}

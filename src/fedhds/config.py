@@ -20,7 +20,15 @@ from pydantic_core import ErrorDetails
 
 from fedhds import registry
 from fedhds.tuning.options import TuningOptions
-from fedhds.types import Aggregation, Partition, Preset, SelectionMethod, Tracker, UserError
+from fedhds.types import (
+    Adapter,
+    Aggregation,
+    Partition,
+    Preset,
+    SelectionMethod,
+    Tracker,
+    UserError,
+)
 
 T = TypeVar("T")
 
@@ -48,25 +56,23 @@ class ModelConfig(Section):
     ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
     samples, for methods that choose with one. ``dtype`` auto is bfloat16 on CUDA and float32
     elsewhere; ``threads`` null is all cores.
+    ``quantization`` holds the base in so many bits a weight (CUDA and bitsandbytes only).
     """
 
     name: str = "embedded"
     revision: str | None = None
     proxy: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    quantization: Literal["4bit", "8bit"] | None = None
     device: str = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
     trust_remote_code: bool = False
 
 
-class AdapterConfig(Section):
-    """What is trained; the defaults are the paper's (null targets: all linear layers)."""
+class AdapterConfig(MethodSection):
+    """What is trained in place of the base model; further keys are the kind's options."""
 
-    kind: Literal["lora"] = "lora"
-    rank: int = Field(8, ge=1)
-    alpha: int = Field(16, ge=1)
-    dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: Annotated[list[str], Field(min_length=1)] | None = None
+    kind: str = "lora"
 
 
 class DataConfig(Section):
@@ -197,6 +203,12 @@ class Config(Section):
         return preset
 
     @property
+    def adapter_method(self) -> Adapter:
+        """The adapter with its options."""
+        adapter: Adapter = _method("adapter", self.adapter.kind, self.adapter.options)
+        return adapter
+
+    @property
     def partition_method(self) -> Partition:
         """The partition with its options."""
         partition: Partition = _method("partition", self.partition.kind, self.partition.options)
@@ -213,6 +225,7 @@ class Config(Section):
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value, the methods' defaults filled in."""
         plain = self.model_dump(mode="json")
+        plain["adapter"] |= dataclasses.asdict(self.adapter_method)  # type: ignore[call-overload]
         plain["selection"] |= dataclasses.asdict(self.selection_method)  # type: ignore[call-overload]
         plain["partition"] |= dataclasses.asdict(self.partition_method)  # type: ignore[call-overload]
         plain["aggregation"] |= dataclasses.asdict(self.aggregation_method)  # type: ignore[call-overload]
@@ -254,7 +267,7 @@ class Config(Section):
         return f"selection.{keys[0]}" if keys else None
 
 
-METHOD_KINDS = ("partition", "selection", "aggregation")
+METHOD_KINDS = ("adapter", "partition", "selection", "aggregation")
 """The kinds of methods; each is named in the section of the same name."""
 
 
@@ -340,8 +353,7 @@ def _check(config: Config) -> None:
         try:
             cls = registry.load(kind, _name(part))
         except UserError as error:
-            key = "kind" if kind == "partition" else "method"
-            raise UserError(f"{kind}.{key}: {error}") from error
+            raise UserError(f"{kind}.{_name_key(part)}: {error}") from error
         others = registry.names(kind) if part.options else ()
         classes = (*(registry.load(kind, name) for name in others), cls)
         owners = {field: owner for owner in classes for field in _fields(owner)}
@@ -351,7 +363,11 @@ def _check(config: Config) -> None:
                 raise UserError(_unknown(option, known, kind))
             _option(owners[option], option, value, kind)
     method, selection = config.selection_method, config.selection
-    _ = config.partition_method, config.aggregation_method
+    adapter, _ = config.adapter_method, (config.partition_method, config.aggregation_method)
+    if config.tuning.gradient_checkpointing and not adapter.checkpointing:
+        raise UserError(
+            f"tuning.gradient_checkpointing does not work with adapter.kind '{config.adapter.kind}'"
+        )
     if selection.samples is not None and selection.share is not None:
         raise UserError("selection.samples and selection.share are two budgets: give one of them")
     if method.budget == "required" and config._budget_key is None:
@@ -398,7 +414,11 @@ def _method(kind: str, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _name(part: MethodSection) -> str:
-    return str(getattr(part, "kind" if isinstance(part, PartitionConfig) else "method"))
+    return str(getattr(part, _name_key(part)))
+
+
+def _name_key(part: MethodSection) -> str:
+    return "kind" if "kind" in type(part).model_fields else "method"
 
 
 def _fields(cls: type[Any]) -> list[str]:

@@ -7,7 +7,9 @@ not used for that: it drops the encoder of P-tuning. The peft format is written 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,25 +18,25 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
 from torch.nn.functional import cross_entropy
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from fedhds.batching import pad
+from fedhds.batching import Batch, pad
 from fedhds.rng import torch_stream
-from fedhds.types import Arrays, Sample, UserError
+from fedhds.types import Adapter, Arrays, Sample, UserError
 
 EMBEDDED = "embedded"
 """The name of the tiny Llama that ships with the package."""
@@ -80,9 +82,16 @@ class LanguageModel:
         return int(tokenizer.eos_token_id if pad is None else pad)
 
     @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions the adapter takes before the prompt."""
+        config = self.model.peft_config["default"] if isinstance(self.model, PeftModel) else None
+        return int(getattr(config, "num_virtual_tokens", 0))
+
+    @property
     def longest(self) -> int | None:
-        """The most tokens the model has positions for; None if its config does not say."""
-        return positions(self.base.config)
+        """The most tokens there are positions for; None if the model's config does not say."""
+        available = positions(self.base.config)
+        return None if available is None else available - self.virtual_tokens
 
 
 def positions(config: Any) -> int | None:
@@ -161,6 +170,7 @@ def load_base(
     trust_remote_code: bool = False,
     dtype: str = "auto",
     device: str = "auto",
+    quantization: Literal["4bit", "8bit"] | None = None,
     key: str = "model.name",
 ) -> PreTrainedModel:
     """Load a causal language model from safetensors (never from a pickle).
@@ -171,15 +181,19 @@ def load_base(
         ``auto`` is bfloat16 on CUDA and float32 elsewhere.
     device : str
         ``auto`` is CUDA where there is one, else the CPU; otherwise torch's name.
+    quantization : {"4bit", "8bit"}, optional
+        Hold the linear layers in so many bits (NF4, as QLoRA, or LLM.int8); on CUDA only.
     key : str
         What messages call ``name`` by.
 
     Raises
     ------
     UserError
-        If there is no whole model of that kind at ``name``.
+        If there is no whole model of that kind at ``name``, or if it cannot be quantised here.
     """
     target = resolve_device(device)
+    kind = _number_type(dtype, target)
+    options = _quantized(quantization, kind, target) if quantization else {}
     # it would draw across our own
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading(f"the model '{name}'", key):
@@ -187,15 +201,39 @@ def load_base(
             locate(name, key),
             revision=revision,
             trust_remote_code=trust_remote_code,
-            dtype=_number_type(dtype, target),
+            dtype=kind,
             use_safetensors=True,
             output_loading_info=True,
+            **options,
         )
     model, found = loaded
     if missing := sorted(found["missing_keys"]):  # transformers would draw them at random
         raise UserError(f"{key}: '{name}' has no weights for {missing[0]} of its own model")
-    moved: PreTrainedModel = model.to(target)
-    return moved
+    # a quantised model was put there as it was loaded, and cannot be moved
+    return model if quantization else model.to(target)  # type: ignore[no-any-return]
+
+
+def _quantized(quantization: str, dtype: torch.dtype, target: torch.device) -> dict[str, Any]:
+    """Say to transformers how to quantise; errors as in `load_base`."""
+    if target.type != "cuda":
+        raise UserError(
+            f"model.quantization '{quantization}' needs a CUDA device, not '{target}': "
+            "set it to null, or model.device to one"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"model.quantization '{quantization}' needs the package bitsandbytes: "
+            "pip install 'fedhds[quantized]'"
+        )
+    # of 8 bits it tells at every product that it casts to float16
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=quantization == "4bit",
+        load_in_8bit=quantization == "8bit",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": config, "device_map": {"": target.index or 0}}
 
 
 def load_skeleton(
@@ -238,43 +276,37 @@ def resolve_device(device: str) -> torch.device:
     return target
 
 
-def add_lora(
-    base: PreTrainedModel,
-    seed: int,
-    rank: int = 8,
-    alpha: int = 16,
-    dropout: float = 0.05,
-    target_modules: list[str] | None = None,
-) -> PeftModel:
-    """Add a LoRA adapter (Hu et al., 2022) with seeded initial values; only it is trainable.
-
-    ``target_modules`` None adapts every linear layer but the output head, which for Llama
-    is the paper's list (q, k, v, o, gate, up, down).
+def add_adapter(base: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel:
+    """Add an adapter with seeded initial values; only it is trainable, in float32.
 
     Raises
     ------
     UserError
-        If a named target module is not in the model.
+        If the adapter does not fit the model: a target module that is not there, or an
+        architecture that peft's way does not work with.
     """
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
-        target_modules=target_modules or "all-linear",
-        bias="none",
-        task_type="CAUSAL_LM",
-        # GPT-2 stores its linear layers transposed.
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
-    )
     with torch_stream(seed, "adapter", device=base.device), warnings.catch_warnings():
         # peft asks for a property that transformers 5 has renamed; users cannot help it.
         warnings.simplefilter("ignore", FutureWarning)
         try:
-            model = get_peft_model(base, config)
-        except ValueError as error:
-            raise UserError(f"adapter.target_modules: {_brief(error)}") from error
-    adapted: PeftModel = model
-    return adapted
+            model: PeftModel = get_peft_model(base, adapter.peft_config(base))
+            _check_works(model)
+        except Exception as error:
+            if adapter.injected:
+                raise UserError(f"adapter.target_modules: {_brief(error)}") from error
+            raise UserError(
+                f"adapter.kind: {type(adapter).__name__} does not work with a model of type "
+                f"'{base.config.model_type}': {_brief(error)}"
+            ) from error
+    return model
+
+
+def _check_works(model: PeftModel) -> None:
+    """Run one token, for peft finds out only then whether an architecture suits it."""
+    token = torch.ones(1, 1, dtype=torch.int64, device=model.device)
+    output = model(token, attention_mask=token, use_cache=False)
+    if not output.logits.requires_grad:
+        raise ValueError("nothing of the adapter reaches its output")
 
 
 def predicted(sample: Sample) -> int:
@@ -309,14 +341,18 @@ def response_losses(model: LanguageModel, samples: Sequence[Sample]) -> torch.Te
     first = max(1, min(len(sample.prompt) for sample in samples))
     keep = batch.tokens.shape[1] - first + 1
     # Counted from the end, for prompt tuning puts virtual tokens in front.
-    known = inspect.signature(model.base.forward).parameters
-    options = {"logits_to_keep": keep} if "logits_to_keep" in known else {}
-    output = model.model(batch.tokens, attention_mask=batch.mask, use_cache=False, **options)
-    logits, labels = output.logits[:, -keep:-1].float(), labels[:, first:]
+    logits, labels = forward(model, batch, keep).logits[:, -keep:-1].float(), labels[:, first:]
     losses = cross_entropy(
         logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="none"
     )
     return losses.view_as(labels).sum(1)
+
+
+def forward(model: LanguageModel, batch: Batch, keep: int) -> Any:
+    """Run a batch with its adapter; logits of the last ``keep`` tokens alone where possible."""
+    known = inspect.signature(model.base.forward).parameters
+    options = {"logits_to_keep": keep} if "logits_to_keep" in known else {}
+    return model.model(batch.tokens, attention_mask=batch.mask, use_cache=False, **options)
 
 
 def adapter_arrays(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -358,9 +394,11 @@ def save_adapter(model: PeftModel | PreTrainedModel, folder: Path, base_name: st
 
 
 def load_adapter(model: PeftModel | PreTrainedModel, folder: Path) -> None:
-    """Load an adapter that `save_adapter` wrote (safetensors only) into a model like its own."""
+    """Load an adapter that `save_adapter` wrote into a model like its own, for evaluation."""
     if not isinstance(model, PeftModel):
         raise TypeError("the model has no adapter to load into")
+    # Of P-tuning the file holds the finished embeddings, which no encoder is to change.
+    model.peft_config["default"].inference_mode = True
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
 
 

@@ -9,7 +9,7 @@ from fedhds import memory
 from fedhds.config import Config
 from fedhds.evaluation.scores import choose
 from fedhds.federation.rounds import count_sampled
-from fedhds.models import add_lora, load_skeleton, resolve_device
+from fedhds.models import add_adapter, load_skeleton, resolve_device
 from fedhds.preparation import FederationData, check_layers, read_inputs
 from fedhds.types import Progress
 
@@ -55,10 +55,7 @@ def plan(config: Config, progress: Progress) -> Plan:
     base, proxy = _skeletons(config, device)
     check_layers(config, proxy or base)
     parameters = base.num_parameters()
-    adapter = config.adapter
-    model = add_lora(
-        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
-    )
+    model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     read = memory.weights(proxy) if proxy is not None else 0
     return Plan(
@@ -72,7 +69,9 @@ def plan(config: Config, progress: Progress) -> Plan:
         trainable=trainable,
         adapter_bytes=trainable * memory.EXACT,
         device=str(device),
-        memory=memory.estimate(model, _shapes(config, data), config.tuning, None, read),
+        memory=memory.estimate(
+            model, _shapes(config, data), config.tuning, config.model.quantization, read
+        ),
     )
 
 

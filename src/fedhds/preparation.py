@@ -21,7 +21,7 @@ from fedhds.data.prompts import encode_all, encode_whole
 from fedhds.evaluation.scores import choose
 from fedhds.models import (
     LanguageModel,
-    add_lora,
+    add_adapter,
     load_base,
     load_config,
     load_tokenizer,
@@ -91,11 +91,9 @@ def prepare(config: Config, progress: Progress) -> Experiment:
     set_threads(config.model.threads)
     tokenizer, data = read_inputs(config, progress)
     name, revision, trust = config.model.name, config.model.revision, config.model.trust_remote_code
-    base = load_base(name, revision, trust, config.model.dtype, config.model.device)
-    adapter = config.adapter
-    model = add_lora(
-        base, config.seed, adapter.rank, adapter.alpha, adapter.dropout, adapter.target_modules
-    )
+    options = config.model
+    base = load_base(name, revision, trust, options.dtype, options.device, options.quantization)
+    model = add_adapter(base, config.adapter_method, config.seed)
     proxy = _load_proxy(config)
     check_layers(config, proxy.base if proxy else base)
     return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
@@ -127,7 +125,7 @@ def _load_proxy(config: Config) -> LanguageModel | None:
         return None
     key = "model.proxy"
     tokenizer = load_tokenizer(name, None, trust, key)
-    base = load_base(name, None, trust, config.model.dtype, config.model.device, key)
+    base = load_base(name, None, trust, config.model.dtype, config.model.device, key=key)
     return LanguageModel(base, tokenizer, base.device)
 
 
@@ -182,15 +180,21 @@ def _of_unseen(reasons: Mapping[str, int]) -> dict[str, int]:
 
 
 def _max_length(config: Config, available: int | None) -> int:
-    """Return the most tokens of a sample: what was asked for, if the model can take it."""
-    asked = config.data.max_length
+    """Return the most tokens of a sample: what was asked for, if the model can take it.
+
+    ``available`` are the model's positions, of which the adapter's virtual tokens take some.
+    """
+    asked, virtual = config.data.max_length, config.adapter_method.virtual_tokens
+    if available is None:
+        return asked or DEFAULT_MAX_LENGTH
+    model = f"the model '{config.model.name}' has {available} positions"
+    if virtual >= available:
+        raise UserError(f"adapter.virtual_tokens is {virtual}, but {model}")
     if asked is None:
-        return min(DEFAULT_MAX_LENGTH, available or DEFAULT_MAX_LENGTH)
-    if available is not None and asked > available:
-        raise UserError(
-            f"data.max_length is {asked}, but the model '{config.model.name}' "
-            f"has {available} positions"
-        )
+        return min(DEFAULT_MAX_LENGTH, available - virtual)
+    if asked + virtual > available:
+        besides = f", of which adapter.virtual_tokens takes {virtual}" if virtual else ""
+        raise UserError(f"data.max_length is {asked}, but {model}{besides}")
     return asked
 
 

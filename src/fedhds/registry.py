@@ -22,6 +22,7 @@ KINDS = {
     "preset": "fedhds.data.presets",
     "partition": "fedhds.data.partition",
     "tracker": "fedhds.trackers",
+    "adapter": "fedhds.adapters",
 }
 """Where the methods of each kind live."""
 

@@ -304,6 +304,24 @@ class Aggregation(Protocol):
         ...
 
 
+class Adapter(Protocol):
+    """A kind of adapter: a frozen dataclass of its options, one file in ``adapters/``."""
+
+    injected: ClassVar[bool]
+    """Whether it lives inside the base model's layers (LoRA) or in front of the prompt."""
+    checkpointing: ClassVar[bool]
+    """Whether it can be trained with gradient checkpointing."""
+
+    @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions it takes before the prompt."""
+        ...
+
+    def peft_config(self, base: Any) -> Any:
+        """Return peft's configuration of the adapter for the model ``base``."""
+        ...
+
+
 class Partition(Protocol):
     """A way to spread examples over clients: a frozen dataclass of its options."""
 

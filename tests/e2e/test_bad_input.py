@@ -170,6 +170,26 @@ def test_samples_longer_than_the_model_are_refused(folder):
     )
 
 
+def test_samples_longer_than_virtual_tokens_leave_room_for_are_refused(folder):
+    model = folder / "model"
+    virtual = "adapter={kind: prompt-tuning, virtual_tokens: 20}"
+    assert refusal(folder, virtual, "data.max_length=45") == (
+        f"data.max_length is 45, but the model '{model}' has 64 positions, "
+        "of which adapter.virtual_tokens takes 20"
+    )
+    assert refusal(folder, "adapter={kind: p-tuning, virtual_tokens: 64}") == (
+        f"adapter.virtual_tokens is 64, but the model '{model}' has 64 positions"
+    )
+
+
+def test_quantised_model_without_a_gpu_is_refused(folder):
+    overrides = ("model.quantization=4bit", "model.device=cpu")
+    assert refusal(folder, *overrides, options=["--quiet"]) == (
+        "model.quantization '4bit' needs a CUDA device, not 'cpu': "
+        "set it to null, or model.device to one"
+    )
+
+
 def test_chat_needs_a_template(folder):
     assert refusal(folder, "data.prompt=chat") == (
         "data.prompt: 'chat' needs a tokenizer with a chat template; this has none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def generate(
     ends = _ends(model)
     answers = [""] * len(prompts)
     lengths = [len(prompt) for prompt in prompts]
-    batches = _batches(lengths, max_new_tokens, model.longest, batch_size)
+    batches = _batches(lengths, max_new_tokens, model, batch_size)
     with inference(model.model):
         for chosen, room in progress.track(batches, "evaluation: answers", len(batches)):
             batch = pad([prompts[i] for i in chosen], model.filler, model.device, left=True)
@@ -66,22 +67,25 @@ def generate(
 
 
 def _batches(
-    lengths: Sequence[int], max_new_tokens: int, longest: int | None, size: int
+    lengths: Sequence[int], max_new_tokens: int, model: LanguageModel, size: int
 ) -> list[tuple[list[int], int]]:
     """Group prompts by how many tokens they may get, then by length.
 
     Each row of a batch generates equally many, so prompts near the model's last position
-    go by themselves: otherwise a short answer would depend on the company it was in.
+    go by themselves: otherwise a short answer would depend on the company it was in. So
+    would one with virtual tokens, for peft puts these before the padding: there, prompts
+    go with others of their own length.
     """
-    groups: dict[int, list[int]] = defaultdict(list)
+    longest, unpadded = model.longest, model.virtual_tokens > 0
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for position, length in enumerate(lengths):
         room = max_new_tokens if longest is None else min(max_new_tokens, longest - length)
         if room < 0:
             raise ValueError(f"a prompt of {length} tokens is longer than the model's {longest}")
-        groups[room].append(position)
+        groups[room, length if unpadded else 0].append(position)
     return [
         ([group[i] for i in chosen], room)
-        for room, group in sorted(groups.items(), reverse=True)
+        for (room, _), group in sorted(groups.items(), reverse=True)
         for chosen in by_length([lengths[i] for i in group], size)
         if room > 0
     ]
@@ -110,6 +114,9 @@ def _greedy(model: LanguageModel, room: int, ends: set[int]) -> Iterator[Generat
         pad_token_id=model.filler,
     )
     try:
-        yield base.generation_config
+        with warnings.catch_warnings():
+            # peft drops them before virtual tokens; without padding they say nothing
+            warnings.filterwarnings("ignore", "Position ids are not supported")
+            yield base.generation_config
     finally:
         base.generation_config = before

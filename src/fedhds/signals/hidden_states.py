@@ -3,7 +3,7 @@
 Source: Qin et al., "Federated Data-Efficient Instruction Tuning for Large Language Models",
 arXiv 2410.10926 (ACL Findings 2025), the features that FedHDS fuses.
 Deviations from the published code: real batches, of which the last *real* token is read
-and not the last position; no logits; and only one token per layer is ever kept.
+and not the last position; logits of that token alone; and only one token per layer is ever kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fedhds.batching import Batch, by_length, pad
-from fedhds.models import LanguageModel, inference
+from fedhds.models import LanguageModel, forward, inference
 from fedhds.types import Progress, Sample
 
 
@@ -30,7 +30,7 @@ def compute(
     Parameters
     ----------
     model : LanguageModel
-        Read without dropout, with its injected adapter (LoRA) active.
+        Read without dropout, with its adapter, of whatever kind.
     batch_size : int
         Samples per forward pass; it does not change the numbers beyond rounding.
 
@@ -46,22 +46,25 @@ def compute(
     ValueError
         If a state is not finite, or the model's layers cannot be found.
     """
-    base: Any = model.base
-    config = base.config.get_text_config()
-    decoder = base.get_decoder()
-    layers = _layers(decoder, config.num_hidden_layers)
+    config = model.base.config.get_text_config()
+    layers = _layers(_decoder(model), config.num_hidden_layers)
     sequences = [(*sample.prompt, *sample.response) for sample in samples]
     states = np.empty((len(samples), len(layers) + 1, config.hidden_size), np.float32)
     batches = by_length([len(sequence) for sequence in sequences], batch_size)
     with inference(model.model):
         for chosen in progress.track(batches, "hidden states", len(batches)):
             batch = pad([sequences[i] for i in chosen], model.filler, model.device)
-            states[chosen] = _last_states(decoder, layers, batch)
+            states[chosen] = _last_states(model, layers, batch)
             if not np.isfinite(states[chosen]).all():
                 raise ValueError(
                     "the model's hidden states are not finite; a wider number type may help"
                 )
     return states
+
+
+def _decoder(model: LanguageModel) -> nn.Module:
+    decoder: nn.Module = model.base.get_decoder()  # type: ignore[no-untyped-call]
+    return decoder
 
 
 def _layers(decoder: nn.Module, count: int) -> nn.ModuleList:
@@ -72,29 +75,36 @@ def _layers(decoder: nn.Module, count: int) -> nn.ModuleList:
     raise ValueError(f"{type(decoder).__name__} has no list of {count} layers to read")
 
 
-def _last_states(decoder: nn.Module, layers: nn.ModuleList, batch: Batch) -> NDArray[np.float32]:
+def _last_states(model: LanguageModel, layers: nn.ModuleList, batch: Batch) -> NDArray[np.float32]:
     """Run one batch; return its last tokens' states, shape (batch, n_layers + 1, width).
 
     Hooks pick one token from each layer as it passes, so that the states of all the other
-    tokens live no longer than the forward pass needs them.
+    tokens live no longer than the forward pass needs them. The whole model runs, as only
+    peft knows how to put a prompt of virtual tokens in front.
     """
     rows = torch.arange(len(batch.mask), device=batch.mask.device)
     last = batch.mask.sum(1) - 1
     kept: list[Tensor] = []
 
+    def pick(states: Tensor) -> Tensor:
+        return states[rows, last + states.shape[1] - batch.mask.shape[1]]
+
     def before(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        kept.append((args[0] if args else kwargs["hidden_states"])[rows, last])
+        kept.append(pick(args[0] if args else kwargs["hidden_states"]))
 
     def after(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        kept.append((output[0] if isinstance(output, tuple) else output)[rows, last])
+        kept.append(pick(output[0] if isinstance(output, tuple) else output))
+
+    def finish(decoder: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        final = pick(output.last_hidden_state)
+        if final.shape == kept[-1].shape:
+            kept[-1] = final
 
     with ExitStack() as hooks:
         hooks.callback(layers[0].register_forward_pre_hook(before, with_kwargs=True).remove)
         for layer in layers:
             hooks.callback(layer.register_forward_hook(after).remove)
-        output = decoder(batch.tokens, attention_mask=batch.mask, use_cache=False)
-    final = output.last_hidden_state[rows, last]
-    if final.shape == kept[-1].shape:
-        kept[-1] = final
+        hooks.callback(_decoder(model).register_forward_hook(finish).remove)
+        forward(model, batch, keep=1)
     states: NDArray[np.float32] = torch.stack(kept, 1).float().cpu().numpy()
     return states
