@@ -12,7 +12,7 @@ import fedhds
 
 ROOT = Path(fedhds.__file__).parent
 STAGES = ("data", "signals", "selection", "tuning", "aggregation", "evaluation", "federation")
-SHARED = {"types", "rng", "models", "batching", "registry", "files"}
+SHARED = {"types", "rng", "models", "pretrained", "adapters", "batching", "registry", "files"}
 LIGHT = {"types", "rng", "registry", "files"}
 """What is shared and does not import torch."""
 HEAVY = (

@@ -1,8 +1,6 @@
-"""The base model with its adapter: where it comes from, and the adapter as arrays."""
+"""The model with its adapter, and the adapter as arrays."""
 
 import json
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +22,11 @@ from transformers import AutoModelForCausalLM
 
 from fedhds.adapters.lora import Lora
 from fedhds.models import (
-    EMBEDDED,
     LanguageModel,
-    _quantized,
     adapter_arrays,
     add_adapter,
     load_adapter,
-    load_base,
-    load_config,
-    load_tokenizer,
-    locate,
     positions,
-    resolve_device,
     response_losses,
     save_adapter,
     set_adapter_arrays,
@@ -48,150 +39,6 @@ from fedhds.types import Silent, UserError
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def folder(saved, tmp_path) -> Path:
-    """Copy the model folder, to be broken."""
-    return Path(shutil.copytree(saved, tmp_path / "model"))
-
-
-def load(folder: Path):
-    load_tokenizer(str(folder), None, False)
-    load_config(str(folder), None, False)
-    return load_base(str(folder))
-
-
-# --- where models are ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["org/name", "name", "Embedded"])
-def test_name_of_nothing_here_is_a_hub_id(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert locate(name) == name
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["/absent/model", "./model", "../model", "~/absent/model", "model/", "a/b/c", "a\\b", "here/x"],
-)
-def test_absent_path_is_never_a_hub_id(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
-    with pytest.raises(UserError) as raised:
-        locate(name)
-    assert str(raised.value) == f"model.name: there is no model folder '{name}'"
-
-
-def test_file_is_no_model_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "model").write_text("")
-    with pytest.raises(UserError, match="there is no model folder 'model'"):
-        locate("model")
-
-
-def test_folder_is_taken_before_a_hub_id_and_needs_a_config(folder, monkeypatch):
-    monkeypatch.chdir(folder.parent)
-    assert locate("model") == "model"
-    (folder / "config.json").unlink()
-    with pytest.raises(UserError, match=r"the folder 'model' has no config\.json"):
-        locate("model")
-
-
-def test_embedded_model_is_whole():
-    base = load(Path(locate(EMBEDDED)))
-    assert positions(base.config) == positions(load_config(EMBEDDED, None, False))
-
-
-# --- broken models ------------------------------------------------------------------------------
-
-
-def rewrite(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def as_pickle(folder: Path) -> None:
-    torch.save(tiny_model().state_dict(), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-
-
-def without_eos(folder: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    tokenizer.eos_token = None
-    tokenizer.save_pretrained(folder)
-
-
-@pytest.mark.parametrize(
-    ("damage", "problem"),
-    [
-        (without_eos, "has no EOS token"),
-        (as_pickle, "no file named model.safetensors"),
-        (lambda f: (f / "tokenizer.json").unlink(), "cannot load the tokenizer of"),
-        (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot load the tokenizer of"),
-        (lambda f: (f / "config.json").write_text("{"), "is not a valid JSON file"),
-        (lambda f: (f / "config.json").write_text("[]"), "cannot load"),
-        (lambda f: rewrite(f / "config.json", model_type="nonsense"), "has model type `nonsense`"),
-        (lambda f: rewrite(f / "config.json", model_type="t5"), "Unrecognized configuration class"),
-        (lambda f: rewrite(f / "config.json", num_hidden_layers=3), "has no weights for"),
-        (lambda f: rewrite(f / "config.json", hidden_size=32), "cannot load the model"),
-        (lambda f: (f / "model.safetensors").write_bytes(b""), "cannot load the model"),
-    ],
-    ids=[
-        "no EOS", "pickle", "no tokenizer", "empty tokenizer", "broken config", "config is a list",
-        "unknown kind", "not causal", "missing weights", "other shapes", "empty weights",
-    ],
-)  # fmt: skip
-def test_broken_model_is_named_in_one_sentence(folder, damage, problem):
-    damage(folder)
-    with pytest.raises(UserError, match=problem) as raised:
-        load(folder)
-    assert str(raised.value).startswith("model.name: ")
-    assert str(folder) in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("device", ["nonsense", "", "meta"])
-def test_device_that_is_not_there_is_refused(device):
-    with pytest.raises(UserError, match=f"model.device: '{device}' is not usable here"):
-        resolve_device(device)
-
-
-def test_model_without_positions_has_none():
-    assert positions(tiny_model("bloom").config) is None
-
-
-# --- quantised models ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_quantised_model_needs_a_gpu(saved, quantization):
-    with pytest.raises(UserError) as raised:
-        load_base(str(saved), device="cpu", quantization=quantization)
-    assert str(raised.value) == (
-        f"model.quantization '{quantization}' needs a CUDA device, not 'cpu': "
-        "set it to null, or model.device to one"
-    )
-
-
-@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is there")
-def test_quantised_model_needs_bitsandbytes():
-    with pytest.raises(UserError, match=r"needs the package bitsandbytes: pip install 'fedhds\["):
-        _quantized("4bit", "bfloat16", torch.device("cuda"))
-
-
-@pytest.mark.skipif(
-    find_spec("bitsandbytes") is None or not torch.cuda.is_available(),
-    reason="needs bitsandbytes and a GPU",
-)
-@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_quantised_model_trains_an_adapter(saved, samples, quantization):
-    base = load_base(str(saved), quantization=quantization)
-    assert {torch.uint8, torch.int8} & {parameter.dtype for parameter in base.parameters()}
-    model = LanguageModel(add_adapter(base, Lora(), 0), tiny_tokenizer(), base.device)
-    options = TuningOptions(lr=0.01, epochs=5, batch_size=7, gradient_checkpointing=True)
-    before = response_losses(model, samples).sum()
-    tune(model, samples, np.ones(7, np.float32), options, 0, 0, 1, Silent())
-    assert response_losses(model, samples).sum() < before
 
 
 # --- the adapter --------------------------------------------------------------------------------
@@ -312,6 +159,10 @@ def test_saved_adapter_is_loaded_again(model, saved, tmp_path):
 
 
 # --- what the model says of itself --------------------------------------------------------------
+
+
+def test_model_without_positions_has_none():
+    assert positions(tiny_model("bloom").config) is None
 
 
 def test_model_knows_its_length_and_its_filler(model):

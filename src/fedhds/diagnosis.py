@@ -14,8 +14,9 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 
 from fedhds.config import Config
-from fedhds.models import locate, usable_cores
+from fedhds.models import usable_cores
 from fedhds.planning import Plan, plan
+from fedhds.pretrained import locate
 from fedhds.signals import cache_folder
 from fedhds.trackers import check as check_trackers
 from fedhds.types import Progress, UserError

@@ -7,15 +7,15 @@ the tested architectures).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
+from fedhds.batching import Batch
+from fedhds.models import base_of, forward, numberless
 from fedhds.tuning.options import TuningOptions
 
 OPTIMIZER_STATES: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0}
@@ -63,7 +63,7 @@ def estimate(
     proxy : int
         Bytes of the proxy's weights; 0 without one.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base: Any = base_of(model)
     width = base.dtype.itemsize
     vocabulary = base.config.get_text_config().vocab_size
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -135,16 +135,13 @@ def _forward(
     model: Any, modules: list[nn.Module], hook: Callable[..., None], batch: int, length: int
 ) -> None:
     """Run one batch through a model without numbers, with a hook after some modules."""
-    known = inspect.signature(model.forward).parameters
-    inner = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
-    options = {"logits_to_keep": 1} if "logits_to_keep" in {**known, **inner} else {}
     handles = [module.register_forward_hook(hook) for module in modules]
     before = model.training
     model.train()
     try:
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), torch.device("meta"):
-            tokens = torch.zeros((batch, length), dtype=torch.long)
-            model(tokens, attention_mask=torch.ones_like(tokens), use_cache=False, **options)
+        with torch.no_grad(), numberless(model):
+            tokens = torch.ones((batch, length), dtype=torch.int64)
+            forward(model, Batch(tokens, tokens), keep=1)
     finally:
         model.train(before)
         for handle in handles:

@@ -7,39 +7,27 @@ not used for that: it drops the encoder of P-tuning. The peft format is written 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import inspect
-import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from peft import PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import cross_entropy
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fedhds.batching import Batch, pad
+from fedhds.pretrained import brief
 from fedhds.rng import torch_stream
 from fedhds.types import Adapter, Arrays, Sample, UserError
-
-EMBEDDED = "embedded"
-"""The name of the tiny Llama that ships with the package."""
 
 _IGNORED = -100
 """The label that no loss is taken of."""
@@ -59,11 +47,7 @@ class LanguageModel:
     @property
     def base(self) -> PreTrainedModel:
         """The causal language model itself; injected adapters (LoRA) stay active in it."""
-        model: Any = self.model
-        if isinstance(model, PeftModel):
-            model = model.get_base_model()
-        base: PreTrainedModel = model
-        return base
+        return base_of(self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,186 +78,18 @@ class LanguageModel:
         return None if available is None else available - self.virtual_tokens
 
 
+def base_of(model: PeftModel | PreTrainedModel) -> PreTrainedModel:
+    """Return the causal language model that an adapter was added to, or the model itself."""
+    inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    base: PreTrainedModel = inner
+    return base
+
+
 def positions(config: Any) -> int | None:
     """Read how many positions a model's config allows; None if it does not say."""
     text = config.get_text_config()
     value = getattr(text, "max_position_embeddings", None)
     return None if value is None else int(value)
-
-
-def locate(name: str, key: str = "model.name") -> str:
-    """Turn a model's name into what transformers loads: a folder or a hub id.
-
-    A name that looks like a path, or whose first part is a folder here, is never tried
-    as a hub id. ``key`` is what messages call the name by.
-
-    Raises
-    ------
-    UserError
-        If it is a path and there is no model folder.
-    """
-    if name == EMBEDDED:
-        return str(files("fedhds") / "assets" / "tiny-llama")
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise UserError(f"{key}: the folder '{name}' has no config.json")
-        return str(path)
-    looks_like_path = (
-        path.is_absolute()
-        or name.startswith(("~", "."))
-        or name.endswith("/")
-        or name.count("/") > 1
-        or "\\" in name
-        or ("/" in name and Path(name.split("/")[0]).exists())
-    )
-    if looks_like_path or path.exists():
-        raise UserError(f"{key}: there is no model folder '{name}'")
-    return name
-
-
-def load_tokenizer(
-    name: str, revision: str | None, trust_remote_code: bool, key: str = "model.name"
-) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a model; it must know an end-of-sequence token.
-
-    Raises
-    ------
-    UserError
-        If there is none at ``name``, or if it has no EOS token.
-    """
-    with _loading(f"the tokenizer of '{name}'", key):
-        tokenizer = AutoTokenizer.from_pretrained(
-            locate(name, key), revision=revision, trust_remote_code=trust_remote_code
-        )
-    if tokenizer.eos_token_id is None:
-        raise UserError(
-            f"{key}: the tokenizer of '{name}' has no EOS token, so no response could ever end"
-        )
-    loaded: PreTrainedTokenizerBase = tokenizer
-    return loaded
-
-
-def load_config(
-    name: str, revision: str | None, trust_remote_code: bool, key: str = "model.name"
-) -> Any:
-    """Load a model's configuration alone (parameters and errors as in `load_tokenizer`)."""
-    with _loading(f"the model '{name}'", key):
-        return AutoConfig.from_pretrained(
-            locate(name, key), revision=revision, trust_remote_code=trust_remote_code
-        )
-
-
-def load_base(
-    name: str,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    dtype: str = "auto",
-    device: str = "auto",
-    quantization: Literal["4bit", "8bit"] | None = None,
-    key: str = "model.name",
-) -> PreTrainedModel:
-    """Load a causal language model from safetensors (never from a pickle).
-
-    Parameters
-    ----------
-    dtype : {"auto", "float32", "float16", "bfloat16"}
-        ``auto`` is bfloat16 on CUDA and float32 elsewhere.
-    device : str
-        ``auto`` is CUDA where there is one, else the CPU; otherwise torch's name.
-    quantization : {"4bit", "8bit"}, optional
-        Hold the linear layers in so many bits (NF4, as QLoRA, or LLM.int8); on CUDA only.
-    key : str
-        What messages call ``name`` by.
-
-    Raises
-    ------
-    UserError
-        If there is no whole model of that kind at ``name``, or if it cannot be quantised here.
-    """
-    target = resolve_device(device)
-    kind = _number_type(dtype, target)
-    options = _quantized(quantization, kind, target) if quantization else {}
-    # it would draw across our own
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with _loading(f"the model '{name}'", key):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            locate(name, key),
-            revision=revision,
-            trust_remote_code=trust_remote_code,
-            dtype=kind,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
-    model, found = loaded
-    if missing := sorted(found["missing_keys"]):  # transformers would draw them at random
-        raise UserError(f"{key}: '{name}' has no weights for {missing[0]} of its own model")
-    # a quantised model was put there as it was loaded, and cannot be moved
-    return model if quantization else model.to(target)  # type: ignore[no-any-return]
-
-
-def _quantized(quantization: str, dtype: torch.dtype, target: torch.device) -> dict[str, Any]:
-    """Say to transformers how to quantise; errors as in `load_base`."""
-    if target.type != "cuda":
-        raise UserError(
-            f"model.quantization '{quantization}' needs a CUDA device, not '{target}': "
-            "set it to null, or model.device to one"
-        )
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UserError(
-            f"model.quantization '{quantization}' needs the package bitsandbytes: "
-            "pip install 'fedhds[quantized]'"
-        )
-    # of 8 bits it tells at every product that it casts to float16
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=quantization == "4bit",
-        load_in_8bit=quantization == "8bit",
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=dtype,
-    )
-    return {"quantization_config": config, "device_map": {"": target.index or 0}}
-
-
-def load_skeleton(
-    name: str,
-    revision: str | None,
-    trust_remote_code: bool,
-    dtype: str,
-    device: torch.device,
-    key: str = "model.name",
-) -> PreTrainedModel:
-    """Build a model without numbers (on torch's ``meta`` device), as `load_base` would load it.
-
-    Parameters and errors as in `load_base`; ``device`` only tells which type ``auto`` is.
-    """
-    config = load_config(name, revision, trust_remote_code, key)
-    with _loading(f"the model '{name}'", key), torch.device("meta"):
-        skeleton: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-            config, dtype=_number_type(dtype, device), trust_remote_code=trust_remote_code
-        )
-    return skeleton
-
-
-def _number_type(dtype: str, device: torch.device) -> torch.dtype:
-    """Turn ``auto`` or a name into torch's number type."""
-    if dtype == "auto":
-        dtype = "bfloat16" if device.type == "cuda" else "float32"
-    kind: torch.dtype = getattr(torch, dtype)
-    return kind
-
-
-def resolve_device(device: str) -> torch.device:
-    """Turn ``auto`` or torch's name of a device into a device that is there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        target = torch.device(device)
-        torch.zeros(1, device=target).item()  # "meta" fails here, as it holds no numbers
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"model.device: '{device}' is not usable here: {_brief(error)}") from error
-    return target
 
 
 def add_adapter(base: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel:
@@ -293,18 +109,19 @@ def add_adapter(base: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel
             _check_works(model)
         except Exception as error:
             if adapter.injected:
-                raise UserError(f"adapter.target_modules: {_brief(error)}") from error
+                raise UserError(f"adapter.target_modules: {brief(error)}") from error
             raise UserError(
                 f"adapter.kind: {type(adapter).__name__} does not work with a model of type "
-                f"'{base.config.model_type}': {_brief(error)}"
+                f"'{base.config.model_type}': {brief(error)}"
             ) from error
     return model
 
 
 def _check_works(model: PeftModel) -> None:
     """Run one token, for peft finds out only then whether an architecture suits it."""
-    token = torch.ones(1, 1, dtype=torch.int64, device=model.device)
-    output = model(token, attention_mask=token, use_cache=False)
+    with numberless(model):
+        token = torch.ones(1, 1, dtype=torch.int64, device=model.device)
+        output = forward(model, Batch(token, token), keep=1)
     if not output.logits.requires_grad:
         raise ValueError("nothing of the adapter reaches its output")
 
@@ -341,18 +158,34 @@ def response_losses(model: LanguageModel, samples: Sequence[Sample]) -> torch.Te
     first = max(1, min(len(sample.prompt) for sample in samples))
     keep = batch.tokens.shape[1] - first + 1
     # Counted from the end, for prompt tuning puts virtual tokens in front.
-    logits, labels = forward(model, batch, keep).logits[:, -keep:-1].float(), labels[:, first:]
+    logits, labels = (
+        forward(model.model, batch, keep).logits[:, -keep:-1].float(),
+        labels[:, first:],
+    )
     losses = cross_entropy(
         logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="none"
     )
     return losses.view_as(labels).sum(1)
 
 
-def forward(model: LanguageModel, batch: Batch, keep: int) -> Any:
+def forward(model: PeftModel | PreTrainedModel, batch: Batch, keep: int) -> Any:
     """Run a batch with its adapter; logits of the last ``keep`` tokens alone where possible."""
-    known = inspect.signature(model.base.forward).parameters
+    known = inspect.signature(base_of(model).forward).parameters
     options = {"logits_to_keep": keep} if "logits_to_keep" in known else {}
-    return model.model(batch.tokens, attention_mask=batch.mask, use_cache=False, **options)
+    return model(batch.tokens, attention_mask=batch.mask, use_cache=False, **options)
+
+
+@contextlib.contextmanager
+def numberless(model: torch.nn.Module) -> Iterator[None]:
+    """Run a block in which a model on the ``meta`` device computes shapes alone.
+
+    Some models look at the numbers of their masks, which that device alone does not bear.
+    """
+    if next(model.parameters()).device.type != "meta":
+        yield
+        return
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("meta"):
+        yield
 
 
 def adapter_arrays(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -428,20 +261,3 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-@contextlib.contextmanager
-def _loading(what: str, key: str) -> Iterator[None]:
-    """Put whatever a broken model folder makes transformers raise into one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{key}: cannot load {what}: {_brief(error)}") from error
-
-
-def _brief(error: BaseException) -> str:
-    """Return the first sentence of an error's message."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.split(". ")[0].rstrip(".: ")

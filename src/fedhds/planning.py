@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fedhds import memory
 from fedhds.config import Config
 from fedhds.evaluation.scores import choose
 from fedhds.federation.rounds import count_sampled
-from fedhds.models import add_adapter, load_skeleton, resolve_device
-from fedhds.preparation import FederationData, check_layers, read_inputs
+from fedhds.models import add_adapter
+from fedhds.preparation import (
+    FederationData,
+    base_source,
+    check_layers,
+    proxy_source,
+    read_inputs,
+)
+from fedhds.pretrained import load_skeleton, resolve_device
 from fedhds.types import Progress
 
 
@@ -52,7 +58,8 @@ def plan(config: Config, progress: Progress) -> Plan:
     """Read and check all but the weights, and count (errors as in `fedhds.run`)."""
     device = resolve_device(config.model.device)
     _, data = read_inputs(config, progress)
-    base, proxy = _skeletons(config, device)
+    base, source = load_skeleton(base_source(config)), proxy_source(config)
+    proxy = load_skeleton(source) if source else None
     check_layers(config, proxy or base)
     parameters = base.num_parameters()
     model = add_adapter(base, config.adapter_method, config.seed)
@@ -73,16 +80,6 @@ def plan(config: Config, progress: Progress) -> Plan:
             model, _shapes(config, data), config.tuning, config.model.quantization, read
         ),
     )
-
-
-def _skeletons(config: Config, device: Any) -> tuple[Any, Any]:
-    """Return the base model and the proxy (None if there is none), both without numbers."""
-    model = config.model
-    trust, dtype = model.trust_remote_code, model.dtype
-    base = load_skeleton(model.name, model.revision, trust, dtype, device)
-    if config.proxy is None:
-        return base, None
-    return base, load_skeleton(config.proxy, None, trust, dtype, device, "model.proxy")
 
 
 def _shapes(config: Config, data: FederationData) -> memory.Shapes:

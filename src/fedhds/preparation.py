@@ -19,15 +19,8 @@ from fedhds.data.clients import build_clients
 from fedhds.data.loading import counts, load_examples
 from fedhds.data.prompts import encode_all, encode_whole
 from fedhds.evaluation.scores import choose
-from fedhds.models import (
-    LanguageModel,
-    add_adapter,
-    load_base,
-    load_config,
-    load_tokenizer,
-    positions,
-    set_threads,
-)
+from fedhds.models import LanguageModel, add_adapter, positions, set_threads
+from fedhds.pretrained import Pretrained, load_base, load_config, load_tokenizer
 from fedhds.signals import Reader
 from fedhds.types import ClientData, Example, Progress, Sample, UserError
 
@@ -90,11 +83,9 @@ def prepare(config: Config, progress: Progress) -> Experiment:
     """Load and check everything an experiment needs, writing nothing (errors as in `run`)."""
     set_threads(config.model.threads)
     tokenizer, data = read_inputs(config, progress)
-    name, revision, trust = config.model.name, config.model.revision, config.model.trust_remote_code
-    options = config.model
-    base = load_base(name, revision, trust, options.dtype, options.device, options.quantization)
+    base = load_base(base_source(config))
     model = add_adapter(base, config.adapter_method, config.seed)
-    proxy = _load_proxy(config)
+    proxy = _load_proxy(proxy_source(config))
     check_layers(config, proxy.base if proxy else base)
     return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
 
@@ -105,9 +96,9 @@ def read_inputs(
     """Load the tokenizer and read the data, telling what is odd about them (errors as in `run`)."""
     for notice in config.notices():
         progress.say("notice", notice)
-    place = config.model.name, config.model.revision, config.model.trust_remote_code
-    tokenizer = load_tokenizer(*place)
-    max_length = _max_length(config, positions(load_config(*place)))
+    source = base_source(config)
+    tokenizer = load_tokenizer(source)
+    max_length = _max_length(config, positions(load_config(source)))
     encode = partial(
         encode_all, prompt=config.data.prompt, tokenizer=tokenizer, max_length=max_length
     )
@@ -118,14 +109,26 @@ def read_inputs(
     return tokenizer, data
 
 
-def _load_proxy(config: Config) -> LanguageModel | None:
-    """Load the frozen model that reads the samples, if the method chooses with one."""
-    name, trust = config.proxy, config.model.trust_remote_code
+def base_source(config: Config) -> Pretrained:
+    """Say where the model to be tuned comes from, and how it is to be held."""
+    model = config.model
+    place = model.name, model.revision, model.trust_remote_code
+    return Pretrained(*place, model.dtype, model.device, model.quantization)
+
+
+def proxy_source(config: Config) -> Pretrained | None:
+    """Say the same of the frozen proxy, if the method chooses with one."""
+    model, name = config.model, config.proxy
     if name is None:
         return None
-    key = "model.proxy"
-    tokenizer = load_tokenizer(name, None, trust, key)
-    base = load_base(name, None, trust, config.model.dtype, config.model.device, key=key)
+    place = name, None, model.trust_remote_code
+    return Pretrained(*place, model.dtype, model.device, key="model.proxy")
+
+
+def _load_proxy(source: Pretrained | None) -> LanguageModel | None:
+    if source is None:
+        return None
+    tokenizer, base = load_tokenizer(source), load_base(source)
     return LanguageModel(base, tokenizer, base.device)
 
 

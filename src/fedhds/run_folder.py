@@ -10,8 +10,9 @@ from typing import Any, Literal
 from fedhds import config as configuration
 from fedhds.config import Config
 from fedhds.files import TEMPORARY, read_json, write_json, write_text
-from fedhds.models import locate, save_adapter, set_adapter_arrays
+from fedhds.models import save_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment
+from fedhds.pretrained import locate
 from fedhds.types import Arrays, UserError
 
 Verb = Literal["run", "select"]

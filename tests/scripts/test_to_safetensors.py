@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import tiny_model, tiny_tokenizer
 
-from fedhds.models import load_base, load_tokenizer
+from fedhds.pretrained import Pretrained, load_base, load_tokenizer
 from fedhds.types import UserError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "to_safetensors.py"
@@ -30,7 +30,7 @@ def pickled(tmp_path):
 
 def test_what_was_refused_is_loaded_and_has_the_same_weights(pickled, tmp_path):
     with pytest.raises(UserError):
-        load_base(str(pickled))
+        load_base(Pretrained(str(pickled)))
     out = tmp_path / "out"
     convert(str(pickled), out)
     assert not list(out.glob("*.bin"))
@@ -38,10 +38,10 @@ def test_what_was_refused_is_loaded_and_has_the_same_weights(pickled, tmp_path):
     written = load_file(out / "model.safetensors")
     assert {value.dtype for value in written.values()} == {torch.float16}
     assert all(torch.equal(value, expected[name]) for name, value in written.items())
-    loaded = load_base(str(out), dtype="float16").state_dict()
+    loaded = load_base(Pretrained(str(out), dtype="float16")).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in loaded.items())
-    ids = load_tokenizer(str(out), None, False)("a b")["input_ids"]
-    assert ids == load_tokenizer(str(pickled), None, False)("a b")["input_ids"]
+    ids = load_tokenizer(Pretrained(str(out)))("a b")["input_ids"]
+    assert ids == load_tokenizer(Pretrained(str(pickled)))("a b")["input_ids"]
 
 
 def test_weights_that_are_code_are_not_run(pickled, tmp_path):

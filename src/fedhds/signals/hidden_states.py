@@ -105,6 +105,6 @@ def _last_states(model: LanguageModel, layers: nn.ModuleList, batch: Batch) -> N
         for layer in layers:
             hooks.callback(layer.register_forward_hook(after).remove)
         hooks.callback(_decoder(model).register_forward_hook(finish).remove)
-        forward(model, batch, keep=1)
+        forward(model.model, batch, keep=1)
     states: NDArray[np.float32] = torch.stack(kept, 1).float().cpu().numpy()
     return states
