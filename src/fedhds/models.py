@@ -327,12 +327,12 @@ def set_threads(threads: int | None) -> int:
 
     Sums of floats depend on how they are split, so the count is part of a run's identity.
     """
-    count = threads or _usable_cores()
+    count = threads or usable_cores()
     torch.set_num_threads(count)
     return count
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """Count the cores this process may use; all of them where the system cannot tell."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1
