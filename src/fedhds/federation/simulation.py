@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import secrets
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -38,10 +40,12 @@ LONGEST_FOLDER = 25
 """Characters of the temporary folder above which Ray's sockets would not fit into a path."""
 
 SWITCHES = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # announces a change that does not concern us
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what it would print to our standard output
+    "RAY_AUTH_MODE": "token",  # its ports are open to the network
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
+"""Ray's environment variables, most of which it reads when it is imported."""
 
 log = logging.getLogger(__name__)
 
@@ -199,9 +203,9 @@ def _places(cpus: float, gpus: float) -> int:
 
 
 def _ray() -> Any:
-    """Import Ray, which reads some of its switches only then."""
-    for name, value in SWITCHES.items():
-        os.environ.setdefault(name, value)
+    """Import Ray under our switches; one imported before stays as it was set up."""
+    if "ray" not in sys.modules:
+        os.environ |= {name: os.environ.get(name, value) for name, value in SWITCHES.items()}
     import ray
 
     return ray
@@ -209,7 +213,7 @@ def _ray() -> Any:
 
 @contextmanager
 def _local_ray() -> Iterator[Any]:
-    """Start a Ray of our own, reachable from this machine only, and leave nothing of it."""
+    """Start a Ray of our own that only this process may use, and leave nothing of it."""
     ray = _ray()
     short = None if len(tempfile.gettempdir()) <= LONGEST_FOLDER else "/tmp"
     with tempfile.TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True) as own:
@@ -222,7 +226,6 @@ def _local_ray() -> Iterator[Any]:
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    _node_ip_address="127.0.0.1",
                     _temp_dir=own,
                 )
             yield ray
