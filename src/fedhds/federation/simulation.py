@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,10 +106,12 @@ def run_simulation(
     """
     with _local_ray() as ray, flower_identity():
         host = ray.remote(_Host).options(num_cpus=cpus, num_gpus=gpus)
-        grid = SimulationGrid(
-            client_app, clients, _places(cpus, gpus), lambda: host.remote(client_app)
+        server_app(
+            SimulationGrid(
+                client_app, clients, _places(cpus, gpus), lambda: host.remote(client_app)
+            ),
+            Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}),
         )
-        server_app(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}))
 
 
 class SimulationGrid(InProcessGrid):
@@ -229,6 +232,10 @@ def _local_ray() -> Iterator[Any]:
                     _temp_dir=own,
                 )
             yield ray
+        except BaseException as error:
+            # what a frame still holds of Ray's can crash Python when it exits after an interrupt
+            traceback.clear_frames(error.__traceback__)
+            raise
         finally:
             ray.shutdown()
 
