@@ -128,7 +128,8 @@ def test_unknown_key_names_the_nearest(key, meant):
         ({"selection": {2: 1}}, "unknown key 'selection.2'; there are: method, samples, share"),
         (
             {"federation": {None: 1}},
-            "unknown key 'federation.None'; there are: engine, rounds, fraction",
+            "unknown key 'federation.None'; there are: "
+            + "engine, rounds, fraction, client_cpus, client_gpus",
         ),
     ],
 )
@@ -356,6 +357,10 @@ def test_random_needs_a_budget():
             "selection.share is not used: 'full' takes all",
         ),
         (["model.proxy=embedded"], "model.proxy is not used: 'fedhds' reads with none"),
+        (
+            ["federation.client_cpus=2"],
+            "federation.client_cpus is not used: it is of federation.engine 'simulation'",
+        ),
     ],
 )
 def test_key_of_another_method_is_only_noticed(overrides, notice):

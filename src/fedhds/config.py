@@ -114,11 +114,19 @@ class SelectionConfig(MethodSection):
 
 
 class FederationConfig(Section):
-    """The rounds: how many, what share of the clients takes part in each, on which engine."""
+    """The rounds: how many, what share of the clients takes part in each, on which engine.
 
-    engine: Literal["in-process"] = "in-process"
+    ``client_cpus`` and ``client_gpus`` are what each client takes of this machine on the
+    engine ``simulation``, and so how many run side by side; a client without a GPU of its
+    own needs ``model.device`` cpu. Where ``model.threads`` is null, a client computes with
+    as many threads as it has whole CPUs.
+    """
+
+    engine: Literal["in-process", "simulation"] = "in-process"
     rounds: int = Field(10, ge=1)
     fraction: float = Field(0.05, gt=0, le=1)
+    client_cpus: float = Field(1.0, ge=0.01)
+    client_gpus: float = Field(0.0, ge=0)
 
 
 class AggregationConfig(MethodSection):
@@ -253,6 +261,12 @@ class Config(Section):
             unused.append(f"{self._budget_key} is not used: '{self.selection.method}' takes all")
         if self.model.proxy != self.proxy:
             unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
+        if self.federation.engine == "in-process":
+            unused += [
+                f"federation.{key} is not used: it is of federation.engine 'simulation'"
+                for key in ("client_cpus", "client_gpus")
+                if getattr(self.federation, key) != FederationConfig.model_fields[key].default
+            ]
         evaluation = self.evaluation
         if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
             unused.append(

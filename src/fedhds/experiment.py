@@ -5,10 +5,8 @@ Everything that can be wrong with the input is found before the run folder is to
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,9 @@ from fedhds import run_folder
 from fedhds.config import Config
 from fedhds.evaluation.bootstrap import interval
 from fedhds.evaluation.scores import evaluate
-from fedhds.federation import checkpoint
+from fedhds.federation import checkpoint, simulation
 from fedhds.federation.checkpoint import RunState
-from fedhds.federation.client_app import Site, build_client_app
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_app import build_client_app
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
@@ -29,8 +26,10 @@ from fedhds.federation.server_app import build_server_app
 from fedhds.files import read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
+from fedhds.pretrained import resolve_device
 from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
+from fedhds.sites import SiteOpener, build_sites
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
 from fedhds.trackers import check as check_trackers
@@ -156,6 +155,9 @@ def _conduct(
         progress.say("finished", f"{folder} is finished already; nothing was changed")
         return Result(folder, read_json(folder / "summary.json"))
     check_trackers(checked.tracking)
+    if checked.federation.engine == "simulation":
+        place = checked.federation.client_cpus, checked.federation.client_gpus
+        simulation.check(*place, resolve_device(checked.model.device))
     resumable = resume and run_folder.is_begun(folder)
     state = checkpoint.load(folder / "checkpoint") if resumable else None
     experiment = prepare(checked, progress)
@@ -209,7 +211,7 @@ def _play(
     tracked: Tracking,
     progress: Progress,
 ) -> None:
-    """Play the rounds on the in-process engine, keeping the state after each."""
+    """Play the rounds on the engine that was asked for, keeping the state after each."""
     config = experiment.config
     rounds = Rounds(
         method=config.selection_method,
@@ -233,48 +235,19 @@ def _play(
     def lead(clients: Clients) -> None:
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
-    sites = _sites(experiment, folder, verb, progress)
+    server_app, clients = build_server_app(lead, progress), len(experiment.data.clients)
+    if config.federation.engine == "simulation":
+        client_app = build_client_app(SiteOpener.of(experiment, folder, verb))
+        place = config.federation.client_cpus, config.federation.client_gpus
+        simulation.run_simulation(server_app, client_app, clients, *place)
+        return
+    sites = build_sites(experiment, folder, verb, progress)
     client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
-    run_in_process(build_server_app(lead, progress), client_app, len(sites))
+    run_in_process(server_app, client_app, clients)
 
 
 def _write_lines(folder: Path, state: RunState) -> None:
     write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in state.lines))
-
-
-def _sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
-    """Describe the clients to the ClientApp; all share the one model in memory."""
-    config, clients = experiment.config, experiment.data.clients
-    files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
-    return [
-        Site(
-            client=number,
-            data=data,
-            model=experiment.model,
-            reader=experiment.reader(data, progress),
-            method=config.selection_method,
-            tuning=config.tuning,
-            max_new_tokens=config.evaluation.max_new_tokens,
-            batch_size=config.evaluation.batch_size,
-            seed=config.seed,
-            store=ClientStore(folder / "clients" / str(number)),
-            coresets=files[number] if verb == "select" else None,
-            progress=progress,
-        )
-        for number, data in enumerate(clients)
-    ]
-
-
-def _file_names(names: Sequence[str]) -> list[str]:
-    """Turn clients' names into file names, each once even where the file system folds case."""
-    taken: Counter[str] = Counter()
-    files = []
-    for name in names:
-        plain = re.sub(r"[^\w.-]+", "_", name).strip("._")[:100] or "client"
-        taken[plain.casefold()] += 1
-        count = taken[plain.casefold()]
-        files.append(f"{plain}.jsonl" if count == 1 else f"{plain}~{count}.jsonl")
-    return files
 
 
 def _unseen_scorer(experiment: Experiment, progress: Progress) -> Unseen | None:

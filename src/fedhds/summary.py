@@ -25,7 +25,11 @@ PACKAGES = ("fedhds", "torch", "transformers", "peft", "flwr", "scikit-learn", "
 
 
 def summarise(experiment: Experiment, state: RunState, resumed_from: int | None) -> dict[str, Any]:
-    """Put a finished run into the plain values of ``summary.json``."""
+    """Put a finished run into the plain values of ``summary.json``.
+
+    ``peak_rss_mb`` is this process's alone: on the simulation engine the server's, with the
+    model it evaluates with, and not that of the clients' processes.
+    """
     config, data = experiment.config, experiment.data
     summary: dict[str, Any] = {
         "method": config.selection.method,

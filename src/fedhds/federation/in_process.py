@@ -84,10 +84,15 @@ class InProcessGrid(Grid):
             yield self._answer(message)
 
     def _answer(self, message: Message) -> Message:
-        try:
-            return self._app(message, self._contexts[message.metadata.dst_node_id])
-        except Exception as error:
-            return Message(Error(CLIENT_CRASHED, type(error).__name__), reply_to=message)
+        return answer(self._app, message, self._contexts[message.metadata.dst_node_id])
+
+
+def answer(app: ClientApp, message: Message, context: Context) -> Message:
+    """Call a ClientApp; an exception that leaves it becomes an error reply."""
+    try:
+        return app(message, context)
+    except Exception as error:
+        return Message(Error(CLIENT_CRASHED, type(error).__name__), reply_to=message)
 
 
 def run_in_process(server_app: ServerApp, client_app: ClientApp, clients: int) -> None:

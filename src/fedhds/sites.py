@@ -1,0 +1,98 @@
+"""From an experiment to its clients' sites: in this process, or once in each other process.
+
+Joins preparation with the federation's clients, as `experiment` does for the server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fedhds import config as configuration
+from fedhds import run_folder
+from fedhds.federation.client_app import Site
+from fedhds.federation.client_store import ClientStore
+from fedhds.preparation import Experiment, prepare
+from fedhds.run_folder import Verb
+from fedhds.types import Progress, Silent
+
+
+def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
+    """Describe the clients to the ClientApp; all share the one model in memory."""
+    config, clients = experiment.config, experiment.data.clients
+    files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
+    return [
+        Site(
+            client=number,
+            data=data,
+            model=experiment.model,
+            reader=experiment.reader(data, progress),
+            method=config.selection_method,
+            tuning=config.tuning,
+            max_new_tokens=config.evaluation.max_new_tokens,
+            batch_size=config.evaluation.batch_size,
+            seed=config.seed,
+            store=ClientStore(folder / "clients" / str(number)),
+            coresets=files[number] if verb == "select" else None,
+            progress=progress,
+        )
+        for number, data in enumerate(clients)
+    ]
+
+
+@dataclass(frozen=True)
+class SiteOpener:
+    """Opens sites in a process that is not the server's, where it arrives pickled.
+
+    That process prepares the experiment by itself, once, and serves all messages from it:
+    one base model per process, and no data or model travels.
+
+    Attributes
+    ----------
+    config : str
+        The configuration as JSON.
+    folder : Path
+        The run folder, absolute.
+    """
+
+    config: str
+    folder: Path
+    verb: Verb
+
+    @classmethod
+    def of(cls, experiment: Experiment, folder: Path, verb: Verb) -> SiteOpener:
+        """Describe an experiment to processes that each take one client's CPUs and GPUs."""
+        plain = experiment.config.resolved()
+        own_cores = max(1, int(experiment.config.federation.client_cpus))
+        plain["model"]["threads"] = experiment.config.model.threads or own_cores
+        plain["model"]["device"] = experiment.model.device.type  # each sees only its own GPUs
+        return cls(json.dumps(plain), folder.absolute(), verb)
+
+    def __call__(self, context: Any) -> Site:
+        """Return the site of the client that Flower's context is for."""
+        return _prepare_sites(self)[int(context.node_config["partition-id"])]
+
+
+@lru_cache(maxsize=1)
+def _prepare_sites(opener: SiteOpener) -> list[Site]:
+    experiment = prepare(configuration.parse(json.loads(opener.config)), Silent())
+    run_folder.check_data(opener.folder, experiment.data.fingerprint)
+    return build_sites(experiment, opener.folder, opener.verb, Silent())
+
+
+def _file_names(names: Sequence[str]) -> list[str]:
+    """Turn clients' names into file names, each once even where the file system folds case."""
+    taken: Counter[str] = Counter()
+    files = []
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "_", name).strip("._")[:100] or "client"
+        taken[plain.casefold()] += 1
+        count = taken[plain.casefold()]
+        files.append(f"{plain}.jsonl" if count == 1 else f"{plain}~{count}.jsonl")
+    return files
