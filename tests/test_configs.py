@@ -68,7 +68,7 @@ def test_paper_config_has_what_all_published_commands_share(path):
     assert (evaluation.max_new_tokens, evaluation.validation) == (128, 0.0)
     assert evaluation.per_task is None
     assert (config.selection.method, config.aggregation.method) == ("fedhds", "fedavg")
-    assert config._budget_key is None
+    assert config.budget_key is None
     assert config.model.dtype == "bfloat16"
 
 

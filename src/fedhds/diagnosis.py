@@ -13,12 +13,12 @@ import psutil
 import torch
 from huggingface_hub import try_to_load_from_cache
 
+from fedhds import requirements
 from fedhds.config import Config
 from fedhds.models import usable_cores
 from fedhds.planning import Plan, plan
 from fedhds.pretrained import locate
 from fedhds.signals import cache_folder
-from fedhds.trackers import check as check_trackers
 from fedhds.types import Progress, UserError
 
 PACKAGES = ("fedhds", "torch", "transformers", "peft", "flwr", "datasets", "scikit-learn", "numpy")
@@ -84,7 +84,7 @@ def diagnose(config: Config, progress: Progress) -> Diagnosis:
     """Find what would go wrong with an experiment, as far as it shows without its weights."""
     problems, made = [], None
     try:
-        check_trackers(config.tracking)
+        requirements.check(config)
         made = plan(config, progress)
     except UserError as error:
         problems.append(str(error))

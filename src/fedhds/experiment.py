@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedhds import config as configuration
-from fedhds import run_folder
+from fedhds import requirements, run_folder
 from fedhds.config import Config
 from fedhds.evaluation.bootstrap import interval
 from fedhds.evaluation.scores import evaluate
@@ -26,13 +26,11 @@ from fedhds.federation.server_app import build_server_app
 from fedhds.files import read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
-from fedhds.pretrained import resolve_device
 from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
 from fedhds.sites import SiteOpener, build_sites
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
-from fedhds.trackers import check as check_trackers
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
 
 
@@ -154,10 +152,7 @@ def _conduct(
     if resume and (folder / "summary.json").is_file():
         progress.say("finished", f"{folder} is finished already; nothing was changed")
         return Result(folder, read_json(folder / "summary.json"))
-    check_trackers(checked.tracking)
-    if checked.federation.engine == "simulation":
-        place = checked.federation.client_cpus, checked.federation.client_gpus
-        simulation.check(*place, resolve_device(checked.model.device))
+    requirements.check(checked)
     resumable = resume and run_folder.is_begun(folder)
     state = checkpoint.load(folder / "checkpoint") if resumable else None
     experiment = prepare(checked, progress)

@@ -8,7 +8,7 @@ from formats import WRITERS
 
 from fedhds import config as configuration
 from fedhds import registry
-from fedhds.config import DataConfig
+from fedhds.config.sections import DataConfig
 from fedhds.data.examples import COLUMNS
 from fedhds.data.loading import load_examples
 from fedhds.files import json_line

@@ -1,0 +1,286 @@
+"""The sections of a configuration, their keys and defaults: every key there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from fedhds import registry
+from fedhds.config.options import build, build_method, fields_of, no_mapping
+from fedhds.config.text import to_yaml
+from fedhds.tuning.options import TuningOptions
+from fedhds.types import (
+    Adapter,
+    Aggregation,
+    Partition,
+    Preset,
+    SelectionMethod,
+    Tracker,
+    UserError,
+)
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, strictly typed, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class MethodSection(Section):
+    """A part that names a method; further keys are that method's options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beyond the section's own."""
+        return dict(self.model_extra or {})
+
+
+class ModelConfig(Section):
+    """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
+
+    ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
+    samples, for methods that choose with one. ``dtype`` auto is bfloat16 on CUDA and float32
+    elsewhere; ``threads`` null is all cores.
+    ``quantization`` holds the base in so many bits a weight (CUDA and bitsandbytes only).
+    """
+
+    name: str = "embedded"
+    revision: str | None = None
+    proxy: str | None = None
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    quantization: Literal["4bit", "8bit"] | None = None
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    trust_remote_code: bool = False
+
+
+class AdapterConfig(MethodSection):
+    """What is trained in place of the base model; further keys are the kind's options."""
+
+    kind: str = "lora"
+
+
+class DataConfig(Section):
+    """Where the instruction data comes from and how it is put to the model.
+
+    ``train`` and ``eval`` are files, folders or ``hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]``;
+    without ``train`` it is the embedded toy federation. ``preset`` is the format (null: the
+    columns as named here); ``columns`` go before its own. ``holdout`` names tasks to hold out
+    as unseen ones where there is no ``eval``. ``max_length`` null is 1024 tokens, or as many
+    as the model has positions for. ``per_client`` caps a client's samples; ``duplicates`` and
+    ``corrupted`` are shares of noise to add for experiments.
+    """
+
+    train: str | None = None
+    eval: str | None = None
+    preset: str | None = None
+    columns: dict[Literal["instruction", "input", "output", "task"], str] = {}
+    holdout: list[str] = []
+    prompt: Literal["alpaca", "alpaca-input", "plain", "chat"] = "alpaca"
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    per_client: Annotated[int, Field(ge=1)] | None = None
+    duplicates: float = Field(0.0, ge=0, le=1)
+    corrupted: float = Field(0.0, ge=0, le=1)
+    toy_samples: int = Field(40, ge=1)
+
+
+class PartitionConfig(MethodSection):
+    """How examples are spread over clients; further keys are the kind's options."""
+
+    kind: str = "task"
+
+
+class SelectionConfig(MethodSection):
+    """Which samples are tuned on; ``samples`` (over a round's clients) or ``share`` budgets."""
+
+    method: str = "fedhds"
+    samples: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class FederationConfig(Section):
+    """The rounds: how many, what share of the clients takes part in each, on which engine.
+
+    ``client_cpus`` and ``client_gpus`` are what each client takes of this machine on the
+    engine ``simulation``, and so how many run side by side; a client without a GPU of its
+    own needs ``model.device`` cpu. Where ``model.threads`` is null, a client computes with
+    as many threads as it has whole CPUs.
+    """
+
+    engine: Literal["in-process", "simulation"] = "in-process"
+    rounds: int = Field(10, ge=1)
+    fraction: float = Field(0.05, gt=0, le=1)
+    client_cpus: float = Field(1.0, ge=0.01)
+    client_gpus: float = Field(0.0, ge=0)
+
+
+class AggregationConfig(MethodSection):
+    """How the clients' adapters become one."""
+
+    method: str = "fedavg"
+
+
+class EvaluationConfig(Section):
+    """Rouge-L and loss before and after, and every ``every`` rounds (0: not between).
+
+    ``per_task`` caps the samples of an unseen task (null: all). ``validation`` is the share
+    each client holds out; each evaluation asks the same ``clients`` clients (null: all).
+    ``patience`` stops after so many evaluations without a better validation loss.
+    """
+
+    every: int = Field(0, ge=0)
+    per_task: Annotated[int, Field(ge=1)] | None = 20
+    max_new_tokens: int = Field(128, ge=1)
+    batch_size: int = Field(16, ge=1)
+    validation: float = Field(0.05, ge=0, le=0.5)
+    clients: Annotated[int, Field(ge=1)] | None = 20
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+def _tuning_options(given: Any) -> TuningOptions:
+    return given if isinstance(given, TuningOptions) else build(TuningOptions, given, "tuning")
+
+
+def _trackers(given: Any) -> dict[str, Tracker]:
+    if not isinstance(given, Mapping):
+        raise UserError(no_mapping("tracking", given))
+    return {str(name): _tracker(str(name), options) for name, options in given.items()}
+
+
+def _tracker(name: str, given: Any) -> Tracker:
+    try:
+        cls = registry.load("tracker", name)
+    except UserError as error:
+        raise UserError(f"tracking: {error}") from error
+    built = given if isinstance(given, cls) else build(cls, given, f"tracking.{name}")
+    tracker: Tracker = built
+    return tracker
+
+
+class Config(Section):
+    """One experiment.
+
+    ``tracking`` maps names of trackers to their options: ``{tensorboard: {}}``.
+    """
+
+    model: ModelConfig = ModelConfig()
+    adapter: AdapterConfig = AdapterConfig()
+    data: DataConfig = DataConfig()
+    partition: PartitionConfig = PartitionConfig()
+    selection: SelectionConfig = SelectionConfig()
+    federation: FederationConfig = FederationConfig()
+    tuning: Annotated[TuningOptions, BeforeValidator(_tuning_options)] = TuningOptions()
+    aggregation: AggregationConfig = AggregationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: Annotated[dict[str, Any], BeforeValidator(_trackers)] = {}
+    seed: int = Field(0, ge=0)
+
+    @property
+    def selection_method(self) -> SelectionMethod:
+        """The selection method with its options."""
+        method: SelectionMethod = build_method(
+            "selection", self.selection.method, self.selection.options
+        )
+        return method
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy's name, if the selection reads with one."""
+        return self.model.proxy if self.selection_method.signal_model == "proxy" else None
+
+    @property
+    def data_preset(self) -> Preset:
+        """The format of the data, with the keys of ``data`` that it has a field for."""
+        name = self.data.preset or ("p3" if self.data.train else "toy")
+        preset: Preset = build_method("preset", name, self.data.model_dump())
+        return preset
+
+    @property
+    def adapter_method(self) -> Adapter:
+        """The adapter with its options."""
+        adapter: Adapter = build_method("adapter", self.adapter.kind, self.adapter.options)
+        return adapter
+
+    @property
+    def partition_method(self) -> Partition:
+        """The partition with its options."""
+        partition: Partition = build_method(
+            "partition", self.partition.kind, self.partition.options
+        )
+        return partition
+
+    @property
+    def aggregation_method(self) -> Aggregation:
+        """The aggregation method with its options."""
+        aggregation: Aggregation = build_method(
+            "aggregation", self.aggregation.method, self.aggregation.options
+        )
+        return aggregation
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every key with its value, the methods' defaults filled in."""
+        plain = self.model_dump(mode="json")
+        plain["adapter"] |= dataclasses.asdict(self.adapter_method)  # type: ignore[call-overload]
+        plain["selection"] |= dataclasses.asdict(self.selection_method)  # type: ignore[call-overload]
+        plain["partition"] |= dataclasses.asdict(self.partition_method)  # type: ignore[call-overload]
+        plain["aggregation"] |= dataclasses.asdict(self.aggregation_method)  # type: ignore[call-overload]
+        return plain
+
+    def to_yaml(self) -> str:
+        """Write it as YAML that `load` reads as the same configuration."""
+        return to_yaml(self.resolved())
+
+    def notices(self) -> list[str]:
+        """Name the keys that are set but that the chosen methods do not use."""
+        unused = []
+        for kind in METHOD_KINDS:
+            part: MethodSection = getattr(self, kind)
+            name = method_name(part)
+            known = fields_of(registry.load(kind, name))
+            unused += [
+                f"{kind}.{key} is not an option of '{name}' and is not used"
+                for key in part.options
+                if key not in known
+            ]
+        if self.selection_method.budget == "ignored" and self.budget_key:
+            unused.append(f"{self.budget_key} is not used: '{self.selection.method}' takes all")
+        if self.model.proxy != self.proxy:
+            unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
+        if self.federation.engine == "in-process":
+            unused += [
+                f"federation.{key} is not used: it is of federation.engine 'simulation'"
+                for key in ("client_cpus", "client_gpus")
+                if getattr(self.federation, key) != FederationConfig.model_fields[key].default
+            ]
+        evaluation = self.evaluation
+        if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
+            unused.append(
+                "evaluation.patience is not used: it needs evaluation.every and "
+                "evaluation.validation above 0"
+            )
+        return unused
+
+    @property
+    def budget_key(self) -> str | None:
+        """The key that says the budget, if one does."""
+        keys = [key for key in ("samples", "share") if getattr(self.selection, key) is not None]
+        return f"selection.{keys[0]}" if keys else None
+
+
+METHOD_KINDS = ("adapter", "partition", "selection", "aggregation")
+"""The kinds of methods; each is named in the section of the same name."""
+
+
+def method_name(part: MethodSection) -> str:
+    """Return the name of the method that a section names."""
+    return str(getattr(part, name_key(part)))
+
+
+def name_key(part: MethodSection) -> str:
+    """Return the key under which a section names its method."""
+    return "kind" if "kind" in type(part).model_fields else "method"

@@ -1,0 +1,22 @@
+"""What an experiment needs of this machine beside its data and model, checked before either."""
+
+from __future__ import annotations
+
+from fedhds import trackers
+from fedhds.config import Config
+from fedhds.federation import simulation
+from fedhds.pretrained import resolve_device
+
+
+def check(config: Config) -> None:
+    """Refuse an experiment whose extras or devices are not here.
+
+    Raises
+    ------
+    UserError
+        Naming the key and, where a package is missing, the extra that brings it.
+    """
+    trackers.check(config.tracking)
+    if config.federation.engine == "simulation":
+        place = config.federation.client_cpus, config.federation.client_gpus
+        simulation.check(*place, resolve_device(config.model.device))
