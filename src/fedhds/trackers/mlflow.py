@@ -77,9 +77,7 @@ class MLflow(Tracker):
         found = client.get_experiment_by_name(self.experiment)
         if found is not None:
             return str(found.experiment_id)
-        # nothing is kept there; without it the database would name the current folder
-        place = "mlflow-artifacts:/" if self.uri is None else None
-        return str(client.create_experiment(self.experiment, artifact_location=place))
+        return str(client.create_experiment(self.experiment))
 
 
 class _Run:
