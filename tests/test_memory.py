@@ -22,9 +22,9 @@ def skeleton(architecture="llama", dtype=torch.float32, adapter=None):
     return add_adapter(base, adapter or Lora(rank=2), 0)
 
 
-def estimate(model=None, tuning=None, quantization=None, proxy=0, shapes=SHAPES):
+def estimate(model=None, tuning=None, quantization=None, proxy=0, shapes=SHAPES, device="cuda"):
     tuning = tuning or TuningOptions(batch_size=3)
-    return memory.estimate(model or skeleton(), shapes, tuning, quantization, proxy)
+    return memory.estimate(model or skeleton(), shapes, tuning, device, quantization, proxy)
 
 
 def really_kept(architecture):
@@ -104,3 +104,9 @@ def test_generation_keeps_keys_and_values():
     # 2 layers, 1 group of 8, keys and values, float32: 128 bytes a token; 2 x 1,010 tokens
     shapes = memory.Shapes(sample=4, response=1, prompt=10, answer=1000, batch=2)
     assert estimate(shapes=shapes)["evaluation"] == 2 * 1010 * 128
+
+
+def test_holes_that_the_allocator_of_the_cpu_leaves_are_counted():
+    there, here = estimate(), estimate(device="cpu")
+    assert here["training"] == pytest.approx(1.7 * there["training"], abs=1)
+    assert here["weights"] == there["weights"]

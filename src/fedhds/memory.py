@@ -24,6 +24,9 @@ OPTIMIZER_STATES: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0}
 QUANTISED: Mapping[str, float] = {"4bit": 0.5 + 4 / 64, "8bit": 1.0}
 """Bytes of a number in a linear layer; 4-bit ones have a scale of four bytes for each 64."""
 
+HOLES: Mapping[str, float] = {"cpu": 1.7}
+"""How much more a device's allocator takes than is asked of it, by its type (measured)."""
+
 EXACT = 4
 """Bytes of a float32, which adapters, gradients and losses are in."""
 
@@ -50,7 +53,12 @@ class Shapes:
 
 
 def estimate(
-    model: Any, shapes: Shapes, tuning: TuningOptions, quantization: str | None, proxy: int
+    model: Any,
+    shapes: Shapes,
+    tuning: TuningOptions,
+    device: str,
+    quantization: str | None = None,
+    proxy: int = 0,
 ) -> dict[str, int]:
     """Estimate the bytes on the device by part; ``peak`` is the most at any time.
 
@@ -58,26 +66,26 @@ def estimate(
     ----------
     model : PreTrainedModel or PeftModel
         With its adapter, on the ``meta`` device.
+    device : str
+        The type of the device that it will be on.
     quantization : {"4bit", "8bit"} or None
         How the linear layers of the base will be stored.
     proxy : int
         Bytes of the proxy's weights; 0 without one.
     """
     base: Any = base_of(model)
-    width = base.dtype.itemsize
-    vocabulary = base.config.get_text_config().vocab_size
+    width, holes = base.dtype.itemsize, HOLES.get(device, 1.0)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    kept = _kept(model, base, shapes, tuning)
+    # logits in the model's own numbers, in float32, and their gradient
+    logits = shapes.response * base.config.get_text_config().vocab_size * (width + 2 * EXACT)
+    training = _kept(model, base, shapes, tuning) + tuning.batch_size * logits
+    generated = (shapes.prompt + shapes.answer) * _cached(base)
     parts = {
         "weights": _weights(model, base, quantization),
         "proxy": proxy,
         "adapter": trainable * EXACT * (2 + OPTIMIZER_STATES[tuning.optimizer]),
-        # logits in the model's own numbers, in float32, and their gradient
-        "training": kept + tuning.batch_size * shapes.response * vocabulary * (width + 2 * EXACT),
-        "evaluation": max(
-            shapes.batch * shapes.response * vocabulary * (width + 2 * EXACT),
-            shapes.batch * (shapes.prompt + shapes.answer) * _cached(base),
-        ),
+        "training": round(training * holes),
+        "evaluation": round(shapes.batch * max(logits, generated) * holes),
     }
     working = max(parts["training"], parts["evaluation"])
     resting = parts["weights"] + parts["proxy"] + parts["adapter"]

@@ -77,7 +77,12 @@ def plan(config: Config, progress: Progress) -> Plan:
         adapter_bytes=trainable * memory.EXACT,
         device=str(device),
         memory=memory.estimate(
-            model, _shapes(config, data), config.tuning, config.model.quantization, read
+            model,
+            _shapes(config, data),
+            config.tuning,
+            device.type,
+            config.model.quantization,
+            read,
         ),
     )
 
