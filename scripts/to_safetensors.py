@@ -35,7 +35,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the folder to write")
     parser.add_argument("--revision", help="a commit, branch or tag of the hub")
     options = parser.parse_args()
-    convert(options.source, options.out, options.revision)
+    try:
+        convert(options.source, options.out, options.revision)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"'{options.source}' cannot be converted: {error}") from error
 
 
 if __name__ == "__main__":

@@ -307,6 +307,12 @@ def test_endless_value_is_quoted_in_brief():
 # --- several keys at once -----------------------------------------------------------------------
 
 
+def test_aggregation_of_low_rank_factors_needs_some():
+    sentence = "aggregation.method 'flexlora' does not work with adapter.kind 'p-tuning'"
+    assert mistake(None, "aggregation.method=flexlora", "adapter.kind=p-tuning") == sentence
+    config.load(None, ["aggregation.method=flexlora", "adapter.dora=true"])
+
+
 def test_two_budgets_are_refused():
     sentence = "selection.samples and selection.share are two budgets: give one of them"
     assert mistake(None, "selection.samples=5", "selection.share=0.5") == sentence
@@ -357,6 +363,17 @@ def test_random_needs_a_budget():
             "selection.share is not used: 'full' takes all",
         ),
         (["model.proxy=embedded"], "model.proxy is not used: 'fedhds' reads with none"),
+        *(
+            (
+                [option, *beside],
+                f"{option.split('=')[0]} is not used with the other options of 'fedhds'",
+            )
+            for option, beside in (
+                ("selection.groups=3", []),
+                ("selection.min_cluster_size=3", ["selection.grouping=kmeans"]),
+                ("selection.dimensions=3", ["selection.fusion=none"]),
+            )
+        ),
         (
             ["federation.client_cpus=2"],
             "federation.client_cpus is not used: it is of federation.engine 'simulation'",

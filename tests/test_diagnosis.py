@@ -59,6 +59,7 @@ def test_sound_experiment_has_no_problems(source):
         ("model.name=./nowhere", "model.name: there is no model folder './nowhere'"),
         ("model.device=cuda:99", "model.device: 'cuda:99' is not usable here"),
         ("adapter.target_modules=[nothing]", "adapter.target_modules: "),
+        ("model.quantization=4bit", "model.quantization '4bit' needs a CUDA device, not 'cpu'"),
         ("selection.layers=[7]", "selection.layers: there is no layer 7 in a model of 2"),
     ],
 )
@@ -150,6 +151,13 @@ def test_dry_run_writes_nothing(source, tmp_path, monkeypatch):
     assert done.exit_code == 0
     assert "most at any time" in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_is_not_in_the_way_of_an_earlier_run(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / source.stem).mkdir(parents=True)
+    (tmp_path / "runs" / source.stem / "summary.json").write_text("{}")
+    assert call("run", source, "--dry-run").exit_code == 0
 
 
 def test_dry_run_refuses_what_the_run_would_refuse(source, tmp_path):

@@ -15,9 +15,10 @@ PLUGIN = '''"""A method of another package.
 Source: nobody
 """
 from dataclasses import dataclass
+from fedhds.types import Aggregation
 
 @dataclass(frozen=True)
-class Median:
+class Median(Aggregation):
     trim: int = 1
 
     def aggregate(self, adapters, samples):

@@ -194,8 +194,14 @@ def brief(error: BaseException) -> str:
     return line.split(". ")[0].rstrip(".: ")
 
 
-def _quantised(quantization: str, kind: torch.dtype, device: torch.device) -> dict[str, Any]:
-    """Say to transformers how to quantise; errors as in `load_base`."""
+def check_quantization(quantization: str, device: torch.device) -> None:
+    """Refuse to quantise where that cannot be done.
+
+    Raises
+    ------
+    UserError
+        If ``device`` is no CUDA device, or bitsandbytes is missing.
+    """
     if device.type != "cuda":
         raise UserError(
             f"model.quantization '{quantization}' needs a CUDA device, not '{device}': "
@@ -206,6 +212,11 @@ def _quantised(quantization: str, kind: torch.dtype, device: torch.device) -> di
             f"model.quantization '{quantization}' needs the package bitsandbytes: "
             "pip install 'fedhds[quantized]'"
         )
+
+
+def _quantised(quantization: str, kind: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """Say to transformers how to quantise; errors as in `check_quantization`."""
+    check_quantization(quantization, device)
     # of 8 bits it tells at every product that it casts to float16
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]

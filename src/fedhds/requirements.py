@@ -5,7 +5,7 @@ from __future__ import annotations
 from fedhds import trackers
 from fedhds.config import Config
 from fedhds.federation import simulation
-from fedhds.pretrained import resolve_device
+from fedhds.pretrained import check_quantization, resolve_device
 
 
 def check(config: Config) -> None:
@@ -17,6 +17,8 @@ def check(config: Config) -> None:
         Naming the key and, where a package is missing, the extra that brings it.
     """
     trackers.check(config.tracking)
+    device = resolve_device(config.model.device)
+    if config.model.quantization:
+        check_quantization(config.model.quantization, device)
     if config.federation.engine == "simulation":
-        place = config.federation.client_cpus, config.federation.client_gpus
-        simulation.check(*place, resolve_device(config.model.device))
+        simulation.check(config.federation.client_cpus, config.federation.client_gpus, device)

@@ -281,6 +281,10 @@ class SelectionMethod(Protocol):
             Naming the option.
         """
 
+    def unused(self) -> tuple[str, ...]:
+        """Name the options that are set but that others leave without effect."""
+        return ()
+
     def schedule(self, round: int, rounds: int) -> Schedule:
         """Say what happens in ``round`` (from 1) of ``rounds``."""
         return Schedule()
@@ -299,6 +303,10 @@ class SelectionMethod(Protocol):
 class Aggregation(Protocol):
     """A way to merge the clients' adapters: a frozen dataclass of its options."""
 
+    injected: ClassVar[bool] = False
+    """Whether it is for adapters inside the layers (LoRA) only."""
+
+    @abstractmethod
     def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
         """Merge ``adapters``, each trained on as many ``samples``, in the order given."""
         ...

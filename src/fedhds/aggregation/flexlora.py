@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from fedhds.aggregation._mean import weighted_mean
-from fedhds.types import Array, Arrays
+from fedhds.types import Aggregation, Array, Arrays
 
 INNER, OUTER = ".lora_A.", ".lora_B."
 """What peft calls the factors: A of shape (rank, inputs), B of shape (outputs, rank)."""
 
 
 @dataclass(frozen=True)
-class FlexLoRA:
+class FlexLoRA(Aggregation):
     """Weight the products by coreset size and keep their largest singular directions."""
+
+    injected: ClassVar[bool] = True
 
     def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
         """Return factors of the weighted mean product: ``B = U S``, ``A = V^T``.

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedhds.aggregation._mean import weighted_mean
-from fedhds.types import Array, Arrays
+from fedhds.types import Aggregation, Array, Arrays
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Aggregation):
     """Weight all clients equally."""
 
     def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:

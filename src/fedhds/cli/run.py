@@ -46,7 +46,8 @@ def run(
             from fedhds.cli.doctor import tell
             from fedhds.diagnosis import diagnose
 
-            run_folder.check(folder, checked, "run", resume, overwrite)
+            if out or resume or overwrite:  # else it may be the folder of an earlier run
+                run_folder.check(folder, checked, "run", resume, overwrite)
             tell(diagnose(checked, progress), progress, json_log)
             return
         result = experiment.run(

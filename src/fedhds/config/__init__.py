@@ -70,7 +70,16 @@ def _check(config: Config) -> None:
                 raise UserError(unknown_key(option, known, kind))
             check_option(owners[option], option, value, kind)
     method, selection = config.selection_method, config.selection
-    adapter, _ = config.adapter_method, (config.partition_method, config.aggregation_method)
+    adapter, aggregation, _ = (
+        config.adapter_method,
+        config.aggregation_method,
+        config.partition_method,
+    )
+    if aggregation.injected and not adapter.injected:
+        raise UserError(
+            f"aggregation.method '{config.aggregation.method}' does not work with adapter.kind "
+            f"'{config.adapter.kind}'"
+        )
     if config.tuning.gradient_checkpointing and not adapter.checkpointing:
         raise UserError(
             f"tuning.gradient_checkpointing does not work with adapter.kind '{config.adapter.kind}'"

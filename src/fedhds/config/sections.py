@@ -249,6 +249,10 @@ class Config(Section):
             ]
         if self.selection_method.budget == "ignored" and self.budget_key:
             unused.append(f"{self.budget_key} is not used: '{self.selection.method}' takes all")
+        unused += [
+            f"selection.{name} is not used with the other options of '{self.selection.method}'"
+            for name in self.selection_method.unused()
+        ]
         if self.model.proxy != self.proxy:
             unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
         if self.federation.engine == "in-process":

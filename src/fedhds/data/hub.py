@@ -6,6 +6,7 @@ it is never asked to.
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def _load(arguments: dict[str, Any], where: str) -> list[Row]:
 
     datasets.disable_progress_bars()  # they would draw across our own
     datasets.utils.logging.set_verbosity(datasets.utils.logging.CRITICAL)  # so would these
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         rows: list[Row] = datasets.load_dataset(**arguments).to_list()
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

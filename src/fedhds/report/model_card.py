@@ -114,6 +114,7 @@ def _settings(summary: Summary) -> str:
         "base model": _text(summary["base_model"]),
         "revision": _text(model["revision"] or "not pinned"),
         "adapter": _options(config["adapter"]),
+        "prompt": _options({key: config["data"][key] for key in ("prompt", "max_length")}),
         "selection": _options(config["selection"]),
         "aggregation": _options(config["aggregation"]),
         "tuning": _options(config["tuning"]),

@@ -129,6 +129,16 @@ class FedHDS(SelectionMethod):
         """Need the last token's hidden states after every layer."""
         return ("hidden_states",)
 
+    def unused(self) -> tuple[str, ...]:
+        """Name options of another grouping or fusion that are not at their defaults."""
+        idle = {
+            "groups": self.grouping != "kmeans",
+            "min_cluster_size": self.grouping != "hdbscan",
+            "dimensions": self.fusion == "none",
+        }
+        changed = [name for name in idle if getattr(self, name) != getattr(FedHDS, name)]
+        return tuple(name for name in changed if idle[name])
+
     def check_layers(self, layers: int) -> None:
         """Refuse a layer that a model of ``layers`` layers does not have."""
         for layer in [] if isinstance(self.layers, str) else self.layers:

@@ -24,8 +24,8 @@ def labels(examples: Sequence[Example], by: str) -> list[str]:
         return [str(value) for value in values]
     if by == "task":
         raise UserError(
-            f"data.columns.task: {without} of {len(values)} examples have no task, "
-            "so they belong to no client"
+            f"data.columns.task: {without} of {len(values)} examples have no task, so they belong "
+            "to no client: name the column of the tasks, or choose another partition.kind"
         )
     there = dict.fromkeys(column for example in examples for column in example.row)
     if by not in there:

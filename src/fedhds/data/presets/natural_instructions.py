@@ -104,7 +104,7 @@ def _no_task(path: Path) -> str:
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"data.train: there is no file '{path}', which the repository of Natural "
             "Instructions has"
