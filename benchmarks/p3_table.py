@@ -19,6 +19,7 @@ from statistics import mean, stdev
 
 import fedhds
 from fedhds import config as configuration
+from fedhds.files import write_json
 
 CONFIG = Path(__file__).parent.parent / "configs" / "p3.yaml"
 RESULTS = Path(__file__).parent / "results"
@@ -115,7 +116,7 @@ def main() -> None:
             kept = json.loads(store.read_text()) if store.is_file() else {}
             figures = {figure: read(summary) for figure, read in FIGURES.items()}
             kept.setdefault(row, {})[str(seed)] = figures
-            store.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            write_json(store, kept)
             (RESULTS / "p3.md").write_text(table(kept, arguments.threads), encoding="utf-8")
     print(table(kept, arguments.threads))
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fedhds import config as configuration
 from fedhds import diagnosis
 from fedhds.cli.main import app
+from fedhds.models import usable_cores
 from fedhds.planning import plan
 from fedhds.preparation import prepare
 from fedhds.types import Silent
@@ -72,7 +73,24 @@ def test_model_without_weights_is_a_problem(source, tmp_path):
     folder = save_tiny(tmp_path / "model")
     (folder / "model.safetensors").unlink()
     (sentence,) = diagnose(source, f"model.name={folder}").problems
-    assert "has no safetensors weights" in sentence
+    assert "has no whole safetensors weights" in sentence
+
+
+def test_split_weights_must_all_be_there(source, tmp_path):
+    folder = save_tiny(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "model-1-of-1.safetensors")
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": "model-1-of-1.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert diagnose(source, f"model.name={folder}").problems == []
+    (folder / "model-1-of-1.safetensors").unlink()
+    assert "has no whole safetensors" in diagnose(source, f"model.name={folder}").problems[0]
+
+
+def test_each_process_of_a_simulation_holds_models(source):
+    pytest.importorskip("ray")
+    made = diagnose(source, "federation.engine=simulation").plan
+    assert made.processes == 1 + min(CLIENTS, usable_cores())
+    assert made.needed == made.processes * made.memory["peak"]
 
 
 def test_experiment_larger_than_the_memory_is_a_problem(source, tmp_path):

@@ -15,9 +15,11 @@ from huggingface_hub import try_to_load_from_cache
 
 from fedhds import requirements
 from fedhds.config import Config
+from fedhds.files import read_json
 from fedhds.models import usable_cores
 from fedhds.planning import Plan, plan
-from fedhds.pretrained import locate
+from fedhds.preparation import base_source, proxy_source
+from fedhds.pretrained import Pretrained, locate
 from fedhds.signals import cache_folder
 from fedhds.types import Progress, UserError
 
@@ -89,13 +91,14 @@ def diagnose(config: Config, progress: Progress) -> Diagnosis:
     except UserError as error:
         problems.append(str(error))
     warnings = [] if made is None else _oddities(config, made)
-    for key, name in (("model.name", config.model.name), ("model.proxy", config.proxy)):
-        if name is not None and not problems:
-            problems += _missing_weights(key, name)
-            warnings += _to_download(key, name)
-    if made is not None and made.memory["peak"] > available(made.device):
+    for source in (base_source(config), proxy_source(config)):
+        if source is not None and not problems:
+            absent, awaited = _weights_problems(source)
+            problems += absent
+            warnings += awaited
+    if made is not None and made.needed > available(made.device):
         problems.append(
-            f"it takes about {gigabytes(made.memory['peak'])} on {made.device}, where "
+            f"it takes about {gigabytes(made.needed)} on {made.device}, where "
             f"{gigabytes(available(made.device))} are free: lower tuning.batch_size, "
             "evaluation.batch_size or data.max_length, or set tuning.gradient_checkpointing"
         )
@@ -130,21 +133,26 @@ def _version(package: str) -> str:
         return f"not there; pip install 'fedhds[{EXTRAS[package]}]'"
 
 
-def _missing_weights(key: str, name: str) -> list[str]:
-    """Tell of a model folder that has no weights we would load."""
-    folder = Path(locate(name, key))
-    if not folder.is_dir() or any((folder / file).is_file() for file in WEIGHTS):
-        return []
-    return [f"{key}: the folder '{name}' has no safetensors weights, and no others are loaded"]
+def _weights_problems(source: Pretrained) -> tuple[list[str], list[str]]:
+    """Tell of weights that are not there, and of those that are yet to come from the hub."""
+    key, name, place = source.key, source.name, Path(locate(source.name, source.key))
+    if place.is_dir():
+        missing = [] if _is_whole(place) else [f"{key}: '{name}' has no whole safetensors weights"]
+        return missing, []
+    found = (try_to_load_from_cache(str(place), file, revision=source.revision) for file in WEIGHTS)
+    if any(isinstance(path, str) for path in found):
+        return [], []
+    absent = f"{key}: the weights of '{name}' are not on this machine"
+    offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+    return ([f"{absent}, and the hub is off"], []) if offline else ([], [f"{absent} yet"])
 
 
-def _to_download(key: str, name: str) -> list[str]:
-    """Tell of weights that are yet to come from the hub."""
-    place = locate(name, key)
-    cached = (try_to_load_from_cache(place, file) for file in WEIGHTS)
-    if Path(place).is_dir() or any(isinstance(path, str) for path in cached):
-        return []
-    return [f"{key}: the weights of '{name}' are not on this machine and will be downloaded"]
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a model folder has its weights, all parts of them."""
+    whole, index = (folder / name for name in WEIGHTS)
+    if whole.is_file() or not index.is_file():
+        return whole.is_file()
+    return all((folder / part).is_file() for part in read_json(index)["weight_map"].values())
 
 
 def _oddities(config: Config, made: Plan) -> list[str]:

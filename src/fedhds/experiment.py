@@ -112,10 +112,11 @@ def evaluate_run(
     adapter = out / "adapter" / "adapter_model.safetensors"
     if not (out / "config.yaml").is_file() or not adapter.is_file():
         raise UserError(f"'{folder}' is not the folder of a finished run: it has no adapter")
-    fixed = [override for override in overrides if override.startswith(("adapter.", "model.name"))]
-    if fixed:
-        raise UserError(f"--set {fixed[0]}: the adapter in '{folder}' was made with another")
-    experiment = prepare(configuration.load(out / "config.yaml", overrides), progress or Silent())
+    kept = configuration.load(out / "config.yaml")
+    config = configuration.load(out / "config.yaml", overrides)
+    if (kept.adapter, kept.model.name) != (config.adapter, config.model.name):
+        raise UserError(f"the adapter in '{folder}' is of another adapter or model.name")
+    experiment = prepare(config, progress or Silent(), selects=False)
     samples = experiment.unseen
     if not samples:
         raise UserError("there are no unseen tasks to evaluate on: set data.eval")

@@ -41,7 +41,7 @@ class Shapes:
     Attributes
     ----------
     sample, response, prompt : int
-        The longest training sample, response and unseen prompt.
+        The longest training sample, response, and prompt that is answered.
     answer : int
         Tokens that are generated at most.
     batch : int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -60,10 +61,12 @@ class LanguageModel:
 
     @property
     def filler(self) -> int:
-        """The token that pads: the tokenizer's own, else EOS (masked either way)."""
-        tokenizer = self.tokenizer
-        pad = tokenizer.pad_token_id
-        return int(tokenizer.eos_token_id if pad is None else pad)
+        """The token that pads: the tokenizer's own, else EOS (masked either way).
+
+        A padding token that was added to the tokenizer alone has no embedding.
+        """
+        pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        return int(end if pad is None or pad >= vocabulary(self.base) else pad)
 
     @property
     def virtual_tokens(self) -> int:
@@ -83,6 +86,12 @@ def base_of(model: PeftModel | PreTrainedModel) -> PreTrainedModel:
     inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     base: PreTrainedModel = inner
     return base
+
+
+def vocabulary(base: PreTrainedModel) -> int:
+    """Count the tokens that a model has embeddings of."""
+    embeddings: Any = base.get_input_embeddings()
+    return int(embeddings.weight.shape[0])
 
 
 def positions(config: Any) -> int | None:
@@ -184,6 +193,8 @@ def numberless(model: torch.nn.Module) -> Iterator[None]:
     if next(model.parameters()).device.type != "meta":
         yield
         return
+    # it would print the stack of what fails, which the caller puts into a sentence
+    logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("meta"):
         yield
 

@@ -8,11 +8,12 @@ from fedhds import memory
 from fedhds.config import Config
 from fedhds.evaluation.scores import choose
 from fedhds.federation.rounds import count_sampled
+from fedhds.federation.simulation import places
 from fedhds.models import add_adapter
 from fedhds.preparation import (
     FederationData,
     base_source,
-    check_layers,
+    check_models,
     proxy_source,
     read_inputs,
 )
@@ -38,7 +39,9 @@ class Plan:
     device : str
         Where the model will be.
     memory : dict of str to int
-        Bytes by part on that device (see `fedhds.memory.estimate`).
+        Bytes by part on that device (see `fedhds.memory.estimate`), in each process.
+    processes : int
+        How many hold models at a time: the server's and, in a simulation, the clients'.
     """
 
     clients: int
@@ -52,15 +55,22 @@ class Plan:
     adapter_bytes: int
     device: str
     memory: dict[str, int]
+    processes: int
+
+    @property
+    def needed(self) -> int:
+        """The most bytes at any time, in all processes."""
+        return self.memory["peak"] * self.processes
 
 
 def plan(config: Config, progress: Progress) -> Plan:
     """Read and check all but the weights, and count (errors as in `fedhds.run`)."""
     device = resolve_device(config.model.device)
-    _, data = read_inputs(config, progress)
+    inputs, federation = read_inputs(config, progress), config.federation
+    data = inputs.data
     base, source = load_skeleton(base_source(config)), proxy_source(config)
     proxy = load_skeleton(source) if source else None
-    check_layers(config, proxy or base)
+    check_models(config, inputs, base, proxy)
     parameters = base.num_parameters()
     model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -70,8 +80,8 @@ def plan(config: Config, progress: Progress) -> Plan:
         samples=sum(len(client.train) for client in data.clients),
         unseen=len(choose(data.unseen, config.evaluation.per_task, config.seed)),
         validation=sum(len(client.validation) for client in data.clients),
-        rounds=config.federation.rounds,
-        clients_per_round=count_sampled(len(data.clients), config.federation.fraction),
+        rounds=federation.rounds,
+        clients_per_round=count_sampled(len(data.clients), federation.fraction),
         parameters=parameters,
         trainable=trainable,
         adapter_bytes=trainable * memory.EXACT,
@@ -84,17 +94,25 @@ def plan(config: Config, progress: Progress) -> Plan:
             config.model.quantization,
             read,
         ),
+        processes=_processes(config, len(data.clients)),
     )
+
+
+def _processes(config: Config, clients: int) -> int:
+    federation = config.federation
+    if federation.engine == "in-process":
+        return 1
+    return 1 + min(clients, places(federation.client_cpus, federation.client_gpus))
 
 
 def _shapes(config: Config, data: FederationData) -> memory.Shapes:
     """Find the longest of what the model will be given."""
-    held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
-    scored = [*held, *data.unseen]
+    held = [sample for client in data.clients for sample in client.train]
+    scored = [sample for client in data.clients for sample in client.validation] + data.unseen
     return memory.Shapes(
         sample=max(sample.length for sample in held),
-        response=max(len(sample.response) for sample in scored),
-        prompt=max(len(sample.prompt) for sample in scored),
+        response=max(len(sample.response) for sample in [*held, *scored]),
+        prompt=max((len(sample.prompt) for sample in scored), default=0),
         answer=config.evaluation.max_new_tokens,
         batch=config.evaluation.batch_size,
     )

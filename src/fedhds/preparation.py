@@ -6,10 +6,11 @@ Nothing is written: a run folder is made only after all of this went well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,7 +20,7 @@ from fedhds.data.clients import build_clients
 from fedhds.data.loading import counts, load_examples
 from fedhds.data.prompts import encode_all, encode_whole
 from fedhds.evaluation.scores import choose
-from fedhds.models import LanguageModel, add_adapter, positions, set_threads
+from fedhds.models import LanguageModel, add_adapter, positions, set_threads, vocabulary
 from fedhds.pretrained import Pretrained, load_base, load_config, load_tokenizer
 from fedhds.signals import Reader
 from fedhds.types import ClientData, Example, Progress, Sample, UserError
@@ -50,53 +51,65 @@ class FederationData:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What the models of an experiment are given.
+
+    ``readings`` holds each client's training samples in the tokens of the proxy, where the
+    selection reads with one.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    data: FederationData
+    proxy_tokenizer: PreTrainedTokenizerBase | None = None
+    readings: tuple[Sequence[Sample], ...] = ()
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """A checked configuration with its data and its model in memory."""
+    """A checked configuration with its data and its models in memory."""
 
     config: Config
     data: FederationData
     model: LanguageModel
     proxy: LanguageModel | None = None
+    readings: tuple[Sequence[Sample], ...] = ()
 
     @property
     def unseen(self) -> list[Sample]:
         """The unseen samples that this experiment evaluates on."""
         return choose(self.data.unseen, self.config.evaluation.per_task, self.config.seed)
 
-    def reader(self, client: ClientData, progress: Progress) -> Reader:
+    def reader(self, client: int, progress: Progress) -> Reader:
         """Return what a client reads its signals with: the tuned model, or the proxy."""
-        config, proxy = self.config, self.proxy
-        size = config.evaluation.batch_size
-        if proxy is None:
-            return Reader(self.model, lambda: client.train, size, False, progress)
-
-        def encode() -> list[Sample]:
-            examples = [sample.example for sample in client.train]
-            wanted = config.data.max_length or DEFAULT_MAX_LENGTH
-            longest = min(wanted, proxy.longest or wanted)
-            return encode_whole(examples, config.data.prompt, proxy.tokenizer, longest)
-
-        return Reader(proxy, encode, size, True, progress)
+        size = self.config.evaluation.batch_size
+        if self.proxy is None:
+            return Reader(self.model, self.data.clients[client].train, size, False, progress)
+        return Reader(self.proxy, self.readings[client], size, True, progress)
 
 
-def prepare(config: Config, progress: Progress) -> Experiment:
-    """Load and check everything an experiment needs, writing nothing (errors as in `run`)."""
+def prepare(config: Config, progress: Progress, selects: bool = True) -> Experiment:
+    """Load and check everything an experiment needs, writing nothing (errors as in `run`).
+
+    ``selects`` False leaves out what only a selection needs.
+    """
     set_threads(config.model.threads)
-    tokenizer, data = read_inputs(config, progress)
-    base = load_base(base_source(config))
+    inputs = read_inputs(config, progress, selects)
+    base, source = load_base(base_source(config)), proxy_source(config)
+    reader = load_base(source) if source and selects else None
+    check_models(config, inputs, base, reader)
     model = add_adapter(base, config.adapter_method, config.seed)
-    proxy = _load_proxy(proxy_source(config))
-    check_layers(config, proxy.base if proxy else base)
-    return Experiment(config, data, LanguageModel(model, tokenizer, base.device), proxy)
+    proxy = None
+    if reader is not None and inputs.proxy_tokenizer is not None:
+        proxy = LanguageModel(reader, inputs.proxy_tokenizer, reader.device)
+    tuned = LanguageModel(model, inputs.tokenizer, base.device)
+    return Experiment(config, inputs.data, tuned, proxy, inputs.readings)
 
 
-def read_inputs(
-    config: Config, progress: Progress
-) -> tuple[PreTrainedTokenizerBase, FederationData]:
-    """Load the tokenizer and read the data, telling what is odd about them (errors as in `run`)."""
+def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:
+    """Load the tokenizers and read the data, telling what is odd (errors as in `run`)."""
     for notice in config.notices():
         progress.say("notice", notice)
-    source = base_source(config)
+    source, proxy = base_source(config), proxy_source(config)
     tokenizer = load_tokenizer(source)
     max_length = _max_length(config, positions(load_config(source)))
     encode = partial(
@@ -106,7 +119,40 @@ def read_inputs(
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
-    return tokenizer, data
+    if proxy is None or not selects:
+        return Inputs(tokenizer, data)
+    reader = load_tokenizer(proxy)
+    return Inputs(tokenizer, data, reader, _readings(config, data, proxy, reader, progress))
+
+
+def _readings(
+    config: Config,
+    data: FederationData,
+    source: Pretrained,
+    tokenizer: PreTrainedTokenizerBase,
+    progress: Progress,
+) -> tuple[Sequence[Sample], ...]:
+    """Put the clients' training samples into the tokens of the proxy."""
+    prompt, wanted = config.data.prompt, config.data.max_length or DEFAULT_MAX_LENGTH
+    longest = min(wanted, positions(load_config(source)) or wanted)
+    if prompt == "chat" and tokenizer.chat_template is None:  # a small model seldom has one
+        progress.say("notice", "the proxy's tokenizer has no chat template: it reads plain text")
+        prompt = "plain"
+    readings, cut = [], 0
+    for client in data.clients:
+        examples = [sample.example for sample in client.train]
+        samples, too_long = encode_whole(examples, prompt, tokenizer, longest)
+        readings.append(samples)
+        cut += too_long
+    if cut:
+        total = sum(map(len, readings))
+        progress.say(
+            "warning",
+            f"warning: {cut} of {total} samples are longer than the {longest} tokens that the "
+            "proxy reads, and are read cut",
+            cut=cut,
+        )
+    return tuple(readings)
 
 
 def base_source(config: Config) -> Pretrained:
@@ -125,19 +171,29 @@ def proxy_source(config: Config) -> Pretrained | None:
     return Pretrained(*place, model.dtype, model.device, key="model.proxy")
 
 
-def _load_proxy(source: Pretrained | None) -> LanguageModel | None:
-    if source is None:
-        return None
-    tokenizer, base = load_tokenizer(source), load_base(source)
-    return LanguageModel(base, tokenizer, base.device)
-
-
-def check_layers(config: Config, base: PreTrainedModel) -> None:
-    """Refuse options of the selection that its model's layers cannot serve."""
+def check_models(
+    config: Config, inputs: Inputs, base: PreTrainedModel, proxy: PreTrainedModel | None
+) -> None:
+    """Refuse models that do not know their tokenizers' tokens or have not the layers asked for."""
+    data = inputs.data
+    held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
+    _check_tokens("model.name", [*held, *data.unseen], base)
+    if proxy is not None:
+        _check_tokens("model.proxy", chain.from_iterable(inputs.readings), proxy)
+    layers = (proxy or base).config.get_text_config().num_hidden_layers
     try:
-        config.selection_method.check_layers(base.config.get_text_config().num_hidden_layers)
+        config.selection_method.check_layers(layers)
     except ValueError as error:
         raise UserError(f"selection.{error}") from error
+
+
+def _check_tokens(key: str, samples: Iterable[Sample], base: PreTrainedModel) -> None:
+    known = vocabulary(base)
+    largest = max((max((*s.prompt, *s.response), default=0) for s in samples), default=0)
+    if largest >= known:
+        raise UserError(
+            f"{key}: the tokenizer gives token {largest}, but the model has embeddings of {known}"
+        )
 
 
 def read_data(

@@ -114,6 +114,8 @@ def load_tokenizer(source: Pretrained) -> PreTrainedTokenizerBase:
     """
     with _loading("the tokenizer of ", source):
         tokenizer = AutoTokenizer.from_pretrained(locate(source.name, source.key), **source.options)
+    if not tokenizer("a", add_special_tokens=False)["input_ids"]:
+        raise UserError(f"{source.key}: the tokenizer of '{source.name}' has no vocabulary")
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"{source.key}: the tokenizer of '{source.name}' has no EOS token, "

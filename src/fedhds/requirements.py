@@ -6,6 +6,8 @@ from fedhds import trackers
 from fedhds.config import Config
 from fedhds.federation import simulation
 from fedhds.pretrained import check_quantization, resolve_device
+from fedhds.signals import cache_folder, check_cache
+from fedhds.types import UserError
 
 
 def check(config: Config) -> None:
@@ -20,5 +22,13 @@ def check(config: Config) -> None:
     device = resolve_device(config.model.device)
     if config.model.quantization:
         check_quantization(config.model.quantization, device)
+    if config.proxy:
+        try:
+            check_cache()
+        except OSError as error:
+            raise UserError(
+                f"the folder '{cache_folder()}' for what a proxy reads cannot be made: set "
+                f"FEDHDS_CACHE to another ({error.strerror})"
+            ) from error
     if config.federation.engine == "simulation":
         simulation.check(config.federation.client_cpus, config.federation.client_gpus, device)

@@ -46,8 +46,9 @@ def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: boo
     """
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"'{folder}' is a file, not a run folder")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UserError(f"'{nearest}' is a file, so '{folder}' cannot be a run folder")
     # a killed run may leave temporary files, and nothing else
     if not folder.exists() or all(path.name.startswith(TEMPORARY) for path in folder.iterdir()):
         return
@@ -64,7 +65,7 @@ def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: boo
 
 def check_data(folder: Path, fingerprint: str) -> None:
     """Refuse to resume on data that changed since the run began."""
-    if read_json(folder / "run.json")["data"] != fingerprint:
+    if _record(folder)["data"] != fingerprint:
         raise UserError(f"the data changed since '{folder}' was begun, so it cannot be resumed")
 
 
@@ -119,10 +120,19 @@ def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
             f"'{folder}' is of another experiment: {differing} differs; "
             "say --overwrite or another --out"
         )
-    if (other := read_json(folder / "run.json")["verb"]) != verb:
+    if (other := _record(folder)["verb"]) != verb:
         raise UserError(
             f"'{folder}' was begun by 'fedhds {other}'; say --overwrite or another --out"
         )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Read what the run folder says of itself."""
+    try:
+        record: dict[str, Any] = read_json(folder / "run.json")
+    except ValueError as error:
+        raise UserError(f"'{folder / 'run.json'}' is broken: say --overwrite") from error
+    return record
 
 
 def _first_difference(one: Any, other: Any) -> str | None:

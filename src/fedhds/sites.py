@@ -32,7 +32,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             client=number,
             data=data,
             model=experiment.model,
-            reader=experiment.reader(data, progress),
+            reader=experiment.reader(number, progress),
             method=config.selection_method,
             tuning=config.tuning,
             max_new_tokens=config.evaluation.max_new_tokens,

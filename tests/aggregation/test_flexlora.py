@@ -35,6 +35,15 @@ def test_product_is_the_best_of_its_rank(count, inputs, outputs):
     assert {n: a.dtype.name for n, a in merged.items()} == dict.fromkeys(parts[0], "float32")
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(7, 1), (1, 5), (2, 2)])
+def test_layer_narrower_than_the_rank_keeps_its_product(inputs, outputs):
+    # a product with a side of 1 or 2 has no more singular values, so nothing is lost at rank 4
+    parts = adapters(3, 4, inputs, outputs)
+    merged = FlexLoRA().aggregate(parts, [1, 1, 1])
+    assert {n: a.shape for n, a in merged.items()} == {n: a.shape for n, a in parts[0].items()}
+    assert np.allclose(merged[B] @ merged[A], mean_product(parts, [1, 1, 1]), atol=1e-5)
+
+
 def test_product_of_equal_adapters_stays():
     # the mean of copies has the rank of one, so nothing is lost
     (part,) = adapters(1)

@@ -197,17 +197,10 @@ def test_long_text_is_fast_and_the_example_is_kept_whole(
 def test_reader_gets_every_example_cut_from_the_right(
     make: Make, tokenizer: PreTrainedTokenizerFast, max_length: int, prompt: int, response: int
 ) -> None:
-    (sample,) = encode_whole([make("four")], "plain", tokenizer, max_length)
+    (sample,), cut = encode_whole([make("four")], "plain", tokenizer, max_length)
+    assert cut == (max_length < 11)
     assert (len(sample.prompt), len(sample.response)) == (prompt, response)
     uncut = encode(make("four"), "plain", tokenizer, 1000)
     assert uncut is not None
     both = (*sample.prompt, *sample.response)
     assert both == (*uncut.prompt, *uncut.response)[: len(both)]
-
-
-def test_reader_without_a_chat_template_reads_plain_text(
-    make: Make, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    tokenizer.chat_template = None
-    chat, plain = (encode_whole([make("a")], p, tokenizer, 99) for p in ("chat", "plain"))
-    assert chat == plain

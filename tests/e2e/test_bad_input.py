@@ -239,12 +239,11 @@ def test_foreign_folder_is_left_alone(folder, tmp_path, option, name):
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    ("inside", "problem"), [("", "is a file, not a run folder"), ("run", "cannot be made")]
-)
-def test_file_is_no_run_folder(folder, tmp_path, inside, problem):
+@pytest.mark.parametrize("inside", ["", "run", "deeper/run"])
+def test_file_is_no_run_folder(folder, tmp_path, inside):
     (tmp_path / "file").write_text("mine")
     out = tmp_path / "file" / inside
+    problem = f"'{tmp_path / 'file'}' is a file, so '{out}' cannot be a run folder"
     assert problem in refusal(folder, options=["--quiet"], out=out)
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -18,11 +18,20 @@ def finished(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("override", ["adapter.rank=4", "model.name=embedded"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "adapter.rank=4",
+        "model.name=embedded",
+        " model.name=embedded",
+        "model={name: embedded}",
+        "adapter={kind: prefix-tuning}",
+    ],
+)
 def test_eval_refuses_another_model_than_the_adapters(finished, override):
     done = CliRunner().invoke(app, ["eval", str(finished), "--set", override])
     assert done.exit_code == 2
-    assert "was made with another" in done.stderr
+    assert "is of another adapter or model.name" in done.stderr
 
 
 def test_columns_named_as_ours_are_kept(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 from small import small_config
-from tiny import save_tiny
+from tiny import save_tiny, tiny_tokenizer
 from typer.testing import CliRunner
 
 from fedhds.cli.main import app
@@ -62,6 +62,33 @@ def test_proxy_is_in_the_config_that_is_kept(config, first):
     kept = yaml.safe_load((first / "config.yaml").read_text())
     assert kept["model"]["proxy"].endswith("proxy")
     assert read_json(first / "summary.json")["method"] == "fedhds-turbo"
+
+
+def test_what_a_proxy_cannot_read_whole_is_counted(config, tmp_path):
+    # the proxy has 64 positions, and Alpaca's template alone is longer in its characters
+    done = call("run", config, "--dry-run", "--set", "data.prompt=alpaca",
+                "--set", "model.name=embedded")  # fmt: skip
+    assert done.exit_code == 0
+    assert "samples are longer than the 64 tokens that the proxy reads" in done.output
+
+
+def test_proxy_without_a_chat_template_reads_plain_text(config, tmp_path):
+    chatty = save_tiny(tmp_path / "chatty")
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    tokenizer.save_pretrained(chatty)
+    done = call("run", config, "--dry-run", "--set", "data.prompt=chat",
+                "--set", f"model.name={chatty}")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "no chat template: it reads plain text" in done.output
+
+
+def test_cache_that_cannot_be_kept_is_told_before_the_run(config, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FEDHDS_CACHE", str(tmp_path / "file"))
+    done = call("run", config, "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert "set FEDHDS_CACHE to another" in done.output
 
 
 @pytest.mark.parametrize(

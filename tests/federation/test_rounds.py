@@ -49,7 +49,7 @@ def play_rounds(folder, method, state=None, lr=0.01, **settings):
             tuple(random_samples(2, seed=50 + client)),
         )
         store = ClientStore(folder / str(client))
-        reader = Reader(model, lambda: data.train, 4, False, Silent())
+        reader = Reader(model, data.train, 4, False, Silent())
         tuning = TuningOptions(lr=lr)
         return Site(client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent())
 

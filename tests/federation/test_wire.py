@@ -56,7 +56,7 @@ def traffic(request, tmp_path_factory):
     def site(context: Context) -> Site:
         client = int(context.node_config["partition-id"])
         data, store = client_data(client), ClientStore(folder / str(client))
-        reader = Reader(model, lambda: data.train, 8, method.signal_model == "proxy", Silent())
+        reader = Reader(model, data.train, 8, method.signal_model == "proxy", Silent())
         tuning = TuningOptions()
         return Site(client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent())
 

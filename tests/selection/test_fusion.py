@@ -35,6 +35,13 @@ def test_same_seed_gives_the_same_points_in_as_many_dimensions(fusion, dimension
     assert one.dtype == np.float32
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_more_dimensions_than_samples_work(fusion):
+    fused = fuse(features(4, 7), fusion, 6, RNG)
+    assert fused.shape == (4, 7 if fusion == "none" else 6)
+    assert np.isfinite(fused).all()
+
+
 def test_pca_keeps_the_directions_of_largest_variance():
     # nearly all variance lies along (3, 4) / 5, so the first coordinate is the position on it
     along = np.linspace(-1, 1, 11)

@@ -31,6 +31,13 @@ def test_kmeans_finds_the_heaps_and_everything_belongs_to_one():
     assert memberships.tolist() == [1.0] * 24
 
 
+def test_group_of_one_is_none():
+    points = np.array([[0.0], [0.1], [9.0], [5.0], [5.1]])
+    labels, memberships = kmeans(points, 3, generator(0, "k"))
+    assert labels.tolist() == [0, 0, NOISE, 1, 1]
+    assert memberships.tolist() == [1, 1, 0, 1, 1]
+
+
 @pytest.mark.parametrize(("distinct", "groups"), [(0, 0), (1, 1), (2, 2), (5, 4)])
 def test_kmeans_never_makes_more_groups_than_points_differ(distinct, groups):
     points = np.repeat(np.arange(distinct, dtype=float)[:, None], 3, axis=0)

@@ -26,7 +26,7 @@ def proxy(seed=0):
 
 def reader(model=None, samples=None, batch_size=2, frozen=True):
     held = random_samples(5) if samples is None else samples
-    return Reader(model or proxy(), lambda: held, batch_size, frozen, QUIET)
+    return Reader(model or proxy(), held, batch_size, frozen, QUIET)
 
 
 def entries(cache):
@@ -126,6 +126,15 @@ def test_broken_entry_is_made_again(cache, damage):
     entry.write_bytes(damage)
     assert np.array_equal(reader().read("hidden_states"), first)
     assert entry.stat().st_size > 100
+
+
+def test_disk_that_is_full_costs_no_result(cache, monkeypatch, caplog):
+    expected = reader().read("hidden_states")
+    (entry,) = entries(cache)
+    entry.unlink()
+    monkeypatch.setenv("FEDHDS_CACHE", "/dev/null/nowhere")  # nothing can be written there
+    assert np.array_equal(reader().read("hidden_states"), expected)
+    assert "cannot be kept" in caplog.text
 
 
 def test_nobody_else_may_look_into_the_cache(cache):

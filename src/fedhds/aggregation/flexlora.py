@@ -53,6 +53,9 @@ def _factored(left: Array, right: Array, rank: int) -> tuple[Array, Array]:
     directions_left, small_left = np.linalg.qr(left)
     directions_right, small_right = np.linalg.qr(right.T)
     inner_left, values, inner_right = np.linalg.svd(small_left @ small_right.T)
-    outer = directions_left @ (inner_left[:, :rank] * values[:rank])
-    inner = inner_right[:rank] @ directions_right.T
-    return outer.astype(np.float32), inner.astype(np.float32)
+    count = min(rank, len(values))  # a layer narrower than the rank has no more directions
+    outer = np.zeros((len(left), rank), np.float32)
+    inner = np.zeros((rank, right.shape[1]), np.float32)
+    outer[:, :count] = directions_left @ (inner_left[:, :count] * values[:count])
+    inner[:count] = inner_right[:count] @ directions_right.T
+    return outer, inner

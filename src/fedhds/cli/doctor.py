@@ -26,7 +26,8 @@ def doctor(
     with session(quiet=False, json_log=json_log) as progress:
         from fedhds import config as configuration
 
-        checked = configuration.load(config, overrides or []) if config else None
+        given = config is not None or overrides
+        checked = configuration.load(config, overrides or []) if given else None
 
         from rich.table import Table
 

@@ -59,7 +59,9 @@ def fields_of(cls: type[Any]) -> list[str]:
 
 def sentence_of(error: ValidationError, cls: type[Any], section: str) -> str:
     """Put the first of pydantic's errors into one sentence that names the key."""
-    first = error.errors()[0]
+    place = _place(error.errors()[0])
+    beneath = [e for e in error.errors() if _place(e)[: len(place)] == place]
+    first = max(beneath, key=lambda each: len(_place(each)))  # the most telling of them
     problem, expected = first["type"], first.get("ctx", {}).get("expected", "")
     parts = _place(first)
     key = ".".join([section, *parts] if section else parts)

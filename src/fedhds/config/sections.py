@@ -55,7 +55,7 @@ class ModelConfig(Section):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     quantization: Literal["4bit", "8bit"] | None = None
     device: str = "auto"
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     trust_remote_code: bool = False
 
 

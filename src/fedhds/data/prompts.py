@@ -111,18 +111,23 @@ def encode_all(
 
 def encode_whole(
     examples: Sequence[Example], prompt: str, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> list[Sample]:
+) -> tuple[list[Sample], int]:
     """Tokenise every example for a model that only reads: cut from the right, none left out.
 
-    Parameters as in `encode_all`. A tokenizer without a chat template reads ``plain`` text
-    where the prompt is ``chat``: a small proxy seldom has one.
+    Parameters and errors as in `encode_all`.
+
+    Returns
+    -------
+    samples : list of Sample
+        One for each example, in their order.
+    cut : int
+        How many were longer than ``max_length``.
     """
-    if prompt == "chat" and tokenizer.chat_template is None:
-        prompt = "plain"
-    return [
-        Sample(example, head[:max_length], tail[: max(0, max_length - len(head))])
-        for example, head, tail in _tokenised(examples, prompt, tokenizer)
-    ]
+    samples, cut = [], 0
+    for example, head, tail in _tokenised(examples, prompt, tokenizer):
+        samples.append(Sample(example, head[:max_length], tail[: max(0, max_length - len(head))]))
+        cut += len(head) + len(tail) > max_length
+    return samples, cut
 
 
 def _tokenised(

@@ -108,7 +108,7 @@ def run_simulation(
         host = ray.remote(_Host).options(num_cpus=cpus, num_gpus=gpus)
         server_app(
             SimulationGrid(
-                client_app, clients, _places(cpus, gpus), lambda: host.remote(client_app)
+                client_app, clients, places(cpus, gpus), lambda: host.remote(client_app)
             ),
             Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}),
         )
@@ -195,7 +195,7 @@ class _Errors(logging.Handler):
         return lines
 
 
-def _places(cpus: float, gpus: float) -> int:
+def places(cpus: float, gpus: float) -> int:
     """Count the clients that fit on this machine; a share of a GPU is of one GPU."""
     by_cpu = int(usable_cores() / cpus + 1e-9)
     if not gpus:

@@ -39,6 +39,8 @@ def show(plan: Mapping[str, Any]) -> Table:
     }
     for name, value in rows.items():
         table.add_row(name, value)
+    if plan["processes"] > 1:
+        table.add_row("processes", f"{plan['processes']}, each with models of its own")
     table.add_section()
     for part, name in PARTS.items():
         if plan["memory"][part]:

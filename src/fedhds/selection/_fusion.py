@@ -68,6 +68,8 @@ def _tsne(features: Array, dimensions: int, seed: int) -> Array:
         n_components=dimensions,
         perplexity=min(30, len(features) - 1),
         method="barnes_hut" if dimensions <= 3 else "exact",
+        # it begins with principal components, where there are as many
+        init="pca" if dimensions <= min(features.shape) else "random",
         random_state=seed,
         n_jobs=1,
     ).fit_transform(features.astype(np.float32))

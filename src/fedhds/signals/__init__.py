@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from fedhds.models import LanguageModel
 from fedhds.signals import _cache
+from fedhds.signals._cache import check as check_cache
 from fedhds.signals._cache import folder as cache_folder
 from fedhds.types import Array, Progress, Sample
 
-__all__ = ["Reader", "cache_folder", "compute"]
+__all__ = ["Reader", "cache_folder", "check_cache", "compute"]
 
 
 def compute(
@@ -58,28 +58,24 @@ class Reader:
 
     Attributes
     ----------
-    encode : callable
-        Gives the client's training samples in the tokens of ``model``; called once at most.
+    samples : sequence of Sample
+        The client's training samples, in the tokens of ``model``.
     frozen : bool
         The model never changes, so what is read with it is kept on this machine for good.
     """
 
     model: LanguageModel
-    encode: Callable[[], Sequence[Sample]]
+    samples: Sequence[Sample]
     batch_size: int
     frozen: bool
     progress: Progress
-
-    @cached_property
-    def _samples(self) -> Sequence[Sample]:
-        return self.encode()
 
     def read(self, name: str) -> Array:
         """Compute a signal, or take it from this machine's cache (errors as in `compute`)."""
         if not self.frozen:
             return self._compute(name)
-        key = _cache.key(name, self.model, self._samples, self.batch_size)
+        key = _cache.key(name, self.model, self.samples, self.batch_size)
         return _cache.remembered(key, lambda: self._compute(name))
 
     def _compute(self, name: str) -> Array:
-        return compute(name, self.model, self._samples, self.batch_size, self.progress)
+        return compute(name, self.model, self.samples, self.batch_size, self.progress)

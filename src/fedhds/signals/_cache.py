@@ -9,6 +9,7 @@ first read is rounded in the same way.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -23,6 +24,8 @@ from fedhds.files import read_arrays, write_arrays
 from fedhds.models import LanguageModel
 from fedhds.types import Array, Sample
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 """To be raised when a signal's numbers change with the code."""
 
@@ -35,10 +38,22 @@ def folder() -> Path:
     return Path(base) / "fedhds" / "signals"
 
 
+def check() -> None:
+    """Make the folder, where nobody else may look: these are private numbers.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    folder().mkdir(parents=True, exist_ok=True)
+    folder().chmod(0o700)
+
+
 def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int) -> str:
     """Digest everything that a signal's numbers depend on."""
     tokens = [(sample.prompt, sample.response) for sample in samples]
-    place = str(model.device), torch.get_num_threads(), batch_size
+    place = str(model.device), torch.get_num_threads(), batch_size, model.filler
     versions = FORMAT, torch.__version__, transformers.__version__, np.__version__
     said = repr((name, model.fingerprint, place, versions, tokens))
     return sha256(said.encode()).hexdigest()
@@ -51,10 +66,11 @@ def remembered(key: str, compute: Callable[[], Array]) -> Array:
         kept = read_arrays(path)["signal"]
     except (OSError, SafetensorError, KeyError):  # absent, or broken: it is made again
         kept = _rounded(compute())
-        # these are private numbers: nobody else on this machine is to read them
-        folder().mkdir(parents=True, exist_ok=True)
-        folder().chmod(0o700)
-        write_arrays(path, {"signal": kept})
+        try:
+            check()
+            write_arrays(path, {"signal": kept})
+        except OSError as error:  # a full disk, say, costs time and not the run
+            log.warning("what was read cannot be kept in %s: %s", folder(), error)
     return kept.astype(np.float32)
 
 
