@@ -86,6 +86,14 @@ def test_nothing_of_the_data_is_in_it():
     assert [secret for secret in SECRETS if secret in card] == []
 
 
+def test_proxy_is_named_without_its_place():
+    known = summary()
+    known["config"]["model"]["proxy"] = "/home/somebody/gpt2"
+    card = model_card(known)
+    assert "| proxy | gpt2 |" in card
+    assert "somebody" not in card
+
+
 def test_run_that_was_not_evaluated_says_so():
     assert "It was not evaluated." in model_card(summary(rouge_l_before=None))
 

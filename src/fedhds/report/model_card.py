@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fedhds.files import public_name
+
 Summary = Mapping[str, Any]
 
 EMBEDDED = "embedded"
@@ -113,6 +115,7 @@ def _settings(summary: Summary) -> str:
     rows = {
         "base model": _text(summary["base_model"]),
         "revision": _text(model["revision"] or "not pinned"),
+        **({"proxy": _text(public_name(model["proxy"]))} if model["proxy"] else {}),
         "adapter": _options(config["adapter"]),
         "prompt": _options({key: config["data"][key] for key in ("prompt", "max_length")}),
         "selection": _options(config["selection"]),
