@@ -206,6 +206,15 @@ def test_rounding_noise_is_no_structure():
     assert summary["centroids"].tolist() == [[0.0, 0.0]]
 
 
+def test_centroids_of_another_width_are_taken_as_none():
+    # with fusion "none" the server does not know the width; client 1's is not that of the others
+    forged = summaries()
+    forged[1]["centroids"] = np.zeros((3, 5), np.float32)
+    _, replies = FedHDS(fusion="none").choose({}, forged, None, RNG)
+    assert sorted(replies) == [0, 1, 2]
+    assert len(replies[1]["groups"]) == 0
+
+
 # --- the ablations ------------------------------------------------------------------------------
 
 

@@ -199,9 +199,11 @@ class FedHDS(SelectionMethod):
             many samples each is to give.
         """
         clients = sorted(summaries)
-        owners = np.repeat(clients, [len(summaries[c]["centroids"]) for c in clients])
-        numbers = np.concatenate([np.arange(len(summaries[c]["centroids"])) for c in clients])
-        labels, memberships, centroids = self._compared([summaries[c] for c in clients])
+        parts = _of_one_width([summaries[client]["centroids"] for client in clients])
+        owners = np.repeat(clients, [len(part) for part in parts])
+        numbers = np.concatenate([np.arange(len(part)) for part in parts])
+        centroids = np.concatenate(parts)
+        labels, memberships = self._compared(centroids)
         order, representatives = _representatives(centroids, labels, memberships)
         # what a client without any group says it has cannot be asked for
         capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
@@ -217,14 +219,11 @@ class FedHDS(SelectionMethod):
         }
         return counts, replies
 
-    def _compared(self, summaries: Sequence[Arrays]) -> tuple[Array, Array, Array]:
-        """Group all clients' centroids; return labels, memberships and the centroids."""
-        # a client without a sample has no centroid to tell the width by
-        parts = [s["centroids"] for s in summaries if len(s["centroids"])]
-        centroids = np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
+    def _compared(self, centroids: Array) -> tuple[Array, Array]:
+        """Group all clients' centroids: labels and memberships."""
         if not self.inter_client:
-            return np.full(len(centroids), NOISE), np.zeros(len(centroids)), centroids
-        return *hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE), centroids
+            return np.full(len(centroids), NOISE), np.zeros(len(centroids))
+        return hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE)
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
@@ -266,6 +265,14 @@ def _of_layers(states: Array, layers: Literal["all", "last"] | list[int]) -> Arr
     chosen = states if isinstance(layers, str) else states[:, layers]
     features: Array = chosen.reshape(len(chosen), int(np.prod(chosen.shape[1:])))
     return features
+
+
+def _of_one_width(parts: Sequence[Array]) -> list[Array]:
+    """Take as nothing what is of another width than most: an empty client's, or a forged one."""
+    widths = Counter(part.shape[1] for part in parts if len(part))
+    width = widths.most_common(1)[0][0] if widths else 0
+    nothing = np.zeros((0, width), np.float32)
+    return [part if part.shape[1] == width else nothing for part in parts]
 
 
 def _noised(centroids: Array, variance: float, rng: np.random.Generator) -> Array:
