@@ -180,6 +180,8 @@ def check_models(
     _check_tokens("model.name", [*held, *data.unseen], base)
     if proxy is not None:
         _check_tokens("model.proxy", chain.from_iterable(inputs.readings), proxy)
+    elif config.proxy is not None:
+        return  # nothing is selected, so the proxy and its layers do not matter
     layers = (proxy or base).config.get_text_config().num_hidden_layers
     try:
         config.selection_method.check_layers(layers)

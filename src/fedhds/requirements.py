@@ -27,7 +27,7 @@ def check(config: Config) -> None:
             check_cache()
         except OSError as error:
             raise UserError(
-                f"the folder '{cache_folder()}' for what a proxy reads cannot be made: set "
+                f"the folder '{cache_folder()}' for what a proxy reads cannot be written to: set "
                 f"FEDHDS_CACHE to another ({error.strerror})"
             ) from error
     if config.federation.engine == "simulation":

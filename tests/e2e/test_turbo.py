@@ -1,12 +1,13 @@
 """FedHDS-Turbo through the command line: a frozen proxy with a tokenizer of its own."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 from safetensors.numpy import load_file
 from small import small_config
-from tiny import save_tiny, tiny_tokenizer
+from tiny import save_tiny, tiny_model, tiny_tokenizer
 from typer.testing import CliRunner
 
 from fedhds.cli.main import app
@@ -81,6 +82,27 @@ def test_proxy_without_a_chat_template_reads_plain_text(config, tmp_path):
                 "--set", f"model.name={chatty}")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "no chat template: it reads plain text" in done.output
+
+
+def test_dry_run_makes_no_cache(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDHDS_CACHE", str(tmp_path / "cache"))
+    assert call("run", config, "--dry-run").exit_code == 0
+    assert not (tmp_path / "cache").exists()
+
+
+def test_finished_run_is_scored_without_its_proxy(config, tmp_path):
+    # layer 3 is of a proxy of three layers; the tuned model has two, and is not asked for it
+    deep = tmp_path / "deep"
+    model = tiny_model("llama")
+    model.config.num_hidden_layers = 3
+    type(model)(model.config).save_pretrained(deep)
+    tiny_tokenizer().save_pretrained(deep)
+    out = tmp_path / "run"
+    changes = [f"model.proxy={deep}", "selection.layers=[3]", "federation.rounds=1"]
+    sets = [part for change in changes for part in ("--set", change)]
+    assert call("run", config, "--out", out, *sets).exit_code == 0
+    shutil.rmtree(deep)
+    assert call("eval", out).exit_code == 0
 
 
 def test_cache_that_cannot_be_kept_is_told_before_the_run(config, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ first read is rounded in the same way.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -39,15 +40,16 @@ def folder() -> Path:
 
 
 def check() -> None:
-    """Make the folder, where nobody else may look: these are private numbers.
+    """Refuse a folder that cannot be written to, without making it.
 
     Raises
     ------
-    OSError
-        If it cannot be made.
+    PermissionError
+        If it, or what it would be made in, is no folder or not this user's to write to.
     """
-    folder().mkdir(parents=True, exist_ok=True)
-    folder().chmod(0o700)
+    nearest = next(path for path in (folder(), *folder().absolute().parents) if path.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
 
 def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int) -> str:
@@ -67,7 +69,9 @@ def remembered(key: str, compute: Callable[[], Array]) -> Array:
     except (OSError, SafetensorError, KeyError):  # absent, or broken: it is made again
         kept = _rounded(compute())
         try:
-            check()
+            # these are private numbers: nobody else on this machine is to read them
+            folder().mkdir(parents=True, exist_ok=True)
+            folder().chmod(0o700)
             write_arrays(path, {"signal": kept})
         except OSError as error:  # a full disk, say, costs time and not the run
             log.warning("what was read cannot be kept in %s: %s", folder(), error)
