@@ -48,6 +48,23 @@ def test_plan_counts_what_the_run_has(source):
     assert (made.trainable, made.adapter_bytes) == (trainable, 4 * trainable)
 
 
+@pytest.mark.parametrize(
+    ("changes", "memory", "disk"),
+    [
+        # of each number: 8 bytes of its sum, 4 that are added to it, 4 of the next message
+        ([], 8 + 4 + 4, 0),
+        # four clients take part
+        (["aggregation.method=flexlora"], 8 + 4 * 4 + 4, 0),
+        # three wait for the first at most
+        (["federation.engine=simulation"], 8 + 4 + 4, 3 * 4),
+    ],
+)
+def test_plan_counts_what_merging_takes(source, changes, memory, disk):
+    made = plan(configuration.load(source, changes), QUIET)
+    assert made.merging_bytes == memory * made.trainable
+    assert made.waiting_bytes == disk * made.trainable
+
+
 def test_sound_experiment_has_no_problems(source):
     found = diagnose(source)
     assert (found.problems, found.warnings) == ([], [])

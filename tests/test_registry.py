@@ -21,8 +21,8 @@ from fedhds.types import Aggregation
 class Median(Aggregation):
     trim: int = 1
 
-    def aggregate(self, adapters, samples):
-        return dict(adapters[0])
+    def aggregate(self, trained):
+        return dict(next(iter(trained))[0])
 '''
 
 PRESET = '''"""A data preset of another package.

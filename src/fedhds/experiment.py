@@ -221,6 +221,7 @@ def _play(
         every=config.evaluation.every,
         patience=config.evaluation.patience,
         validation_clients=config.evaluation.clients,
+        folder=folder,
     )
 
     def save(state: RunState) -> None:

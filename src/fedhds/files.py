@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from fedhds.types import Array, Arrays
 
 TEMPORARY = ".fedhds-tmp-"
-"""How the names of files begin that are being written."""
+"""How the names of files and folders begin that are there for a while only."""
 
 
 @contextlib.contextmanager
@@ -35,6 +35,13 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path | None) -> Iterator[Path]:
+    """Give an empty folder that is gone after the block (None: where the system has its own)."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=parent) as name:
+        yield Path(name)
 
 
 def write_text(path: Path, text: str) -> None:

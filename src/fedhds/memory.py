@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -32,6 +32,9 @@ Measured with glibc: 1.7 to 1.9 times; with gradient checkpointing up to 6, of l
 
 EXACT = 4
 """Bytes of a float32, which adapters, gradients and losses are in."""
+
+SUMMED = 8
+"""Bytes of a float64, which adapters are summed in."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,16 @@ def estimate(
 def weights(base: Any) -> int:
     """Return the bytes of a model's weights as they are."""
     return _bytes(base.parameters())
+
+
+def merging(trainable: int, clients: int, holds: Literal["one adapter", "all adapters"]) -> int:
+    """Return the bytes that the server takes to merge the adapters of a round.
+
+    They are the sums, in float64, the adapter that is added and the message that the next one
+    comes in; where a method holds all adapters, these besides.
+    """
+    held = clients if holds == "all adapters" else 1
+    return trainable * (SUMMED + (held + 1) * EXACT)
 
 
 def _weights(model: Any, base: Any, quantization: str | None) -> int:

@@ -36,6 +36,8 @@ class Plan:
         Of the base model, and of the adapter.
     adapter_bytes : int
         One adapter on the wire; it goes to every client of a round and back.
+    merging_bytes, waiting_bytes : int
+        What merging a round's adapters takes of the server's memory, and of its disk at most.
     device : str
         Where the model will be.
     memory : dict of str to int
@@ -53,6 +55,8 @@ class Plan:
     parameters: int
     trainable: int
     adapter_bytes: int
+    merging_bytes: int
+    waiting_bytes: int
     device: str
     memory: dict[str, int]
     processes: int
@@ -75,16 +79,20 @@ def plan(config: Config, progress: Progress) -> Plan:
     model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     read = memory.weights(proxy) if proxy is not None else 0
+    taking_part = count_sampled(len(data.clients), federation.fraction)
+    simulated = federation.engine == "simulation"  # in process the clients answer in turn
     return Plan(
         clients=len(data.clients),
         samples=sum(len(client.train) for client in data.clients),
         unseen=len(choose(data.unseen, config.evaluation.per_task, config.seed)),
         validation=sum(len(client.validation) for client in data.clients),
         rounds=federation.rounds,
-        clients_per_round=count_sampled(len(data.clients), federation.fraction),
+        clients_per_round=taking_part,
         parameters=parameters,
         trainable=trainable,
         adapter_bytes=trainable * memory.EXACT,
+        merging_bytes=memory.merging(trainable, taking_part, config.aggregation_method.holds),
+        waiting_bytes=simulated * (taking_part - 1) * trainable * memory.EXACT,
         device=str(device),
         memory=memory.estimate(
             model,

@@ -94,9 +94,9 @@ def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
 
 
 def clear_temporaries(folder: Path) -> None:
-    """Remove the files that a killed process was writing."""
-    for leftover in folder.rglob(f"{TEMPORARY}*"):
-        leftover.unlink()
+    """Remove the files that a killed process was writing, and its scratch folders."""
+    for leftover in sorted(folder.rglob(f"{TEMPORARY}*")):  # listed before any of them is gone
+        _remove(leftover)
 
 
 def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays, card: str) -> None:

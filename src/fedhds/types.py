@@ -305,10 +305,29 @@ class Aggregation(Protocol):
 
     injected: ClassVar[bool] = False
     """Whether it is for adapters inside the layers (LoRA) only."""
+    holds: ClassVar[Literal["one adapter", "all adapters"]] = "all adapters"
+    """What it has in memory at a time: each as it comes, or a round's together (as a median)."""
 
     @abstractmethod
-    def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
-        """Merge ``adapters``, each trained on as many ``samples``, in the order given."""
+    def aggregate(self, trained: Iterable[tuple[Arrays, int]]) -> dict[str, Array]:
+        """Merge a round's adapters.
+
+        Parameters
+        ----------
+        trained : iterable of (mapping of str to ndarray of float32, int)
+            Each client's adapter with the samples it was trained on, by client ascending
+            whatever the order they arrived in; to be read once.
+
+        Returns
+        -------
+        dict of str to ndarray of float32
+            The same names and shapes.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
         ...
 
 

@@ -44,6 +44,8 @@ def test_methods_in_a_pipe_are_lines_for_other_programs():
     )
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     expected = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
-    assert [(kind, name) for kind, name, _ in rows] == expected
-    assert all(name == name.lower() and source for _, name, source in rows)
+    assert [(kind, name) for kind, name, *_ in rows] == expected
+    held = {name: holds for kind, name, _, holds in rows if kind == "aggregation"}
+    assert held == {"fedavg": "one adapter", "uniform": "one adapter", "flexlora": "all adapters"}
+    assert all(name == name.lower() and source for _, name, source, _ in rows)
     assert done.stderr == ""

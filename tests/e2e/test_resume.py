@@ -158,6 +158,9 @@ def test_killed_after_the_last_checkpoint_completes_the_folder(config, whole, tm
         path = out / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     (out / ".fedhds-tmp-abc").write_text("half")
+    (out / ".fedhds-tmp-def").mkdir()  # adapters that waited for their turn
+    (out / ".fedhds-tmp-def" / "3").write_text("an adapter")
+    (out / ".fedhds-tmp-def" / ".fedhds-tmp-ghi").write_text("half of one")
     assert start(config, out, "--resume").wait() == 0
     assert lines(out) == lines(whole[0])
     assert adapter(out) == adapter(whole[0])

@@ -7,8 +7,9 @@ In FedHDS the samples are the coreset's, not the client's. Deviations: none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from fedhds.aggregation._mean import weighted_mean
 from fedhds.types import Aggregation, Array, Arrays
@@ -18,6 +19,8 @@ from fedhds.types import Aggregation, Array, Arrays
 class FedAvg(Aggregation):
     """Weight by coreset size."""
 
-    def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
-        """Return the mean weighted by ``samples``."""
-        return weighted_mean(adapters, samples)
+    holds: ClassVar[Literal["one adapter", "all adapters"]] = "one adapter"
+
+    def aggregate(self, trained: Iterable[tuple[Arrays, int]]) -> dict[str, Array]:
+        """Return the mean weighted by the samples."""
+        return weighted_mean(trained)

@@ -10,7 +10,7 @@ that are no LoRA factors are averaged as by FedAvg.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,7 +29,7 @@ class FlexLoRA(Aggregation):
 
     injected: ClassVar[bool] = True
 
-    def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
+    def aggregate(self, trained: Iterable[tuple[Arrays, int]]) -> dict[str, Array]:
         """Return factors of the weighted mean product: ``B = U S``, ``A = V^T``.
 
         Notes
@@ -37,13 +37,14 @@ class FlexLoRA(Aggregation):
         The singular values of ``sum_k w_k B_k A_k = [w_1 B_1 ...] [A_1; ...]`` are those of
         a square matrix of ``n_adapters * rank``, after a QR decomposition of either side.
         """
-        merged = weighted_mean(adapters, samples)
-        weights = np.asarray(samples, np.float64) / sum(samples)
-        for inner in merged if len(adapters) > 1 else ():
+        held = list(trained)
+        merged = weighted_mean(held)
+        total = sum(samples for _, samples in held)
+        for inner in merged if len(held) > 1 else ():
             outer = inner.replace(INNER, OUTER)
             if INNER in inner and outer in merged and merged[inner].ndim == 2:
-                left = np.hstack([w * a[outer] for w, a in zip(weights, adapters, strict=True)])
-                right = np.vstack([adapter[inner].astype(np.float64) for adapter in adapters])
+                left = np.hstack([np.float64(n / total) * a[outer] for a, n in held])
+                right = np.vstack([adapter[inner].astype(np.float64) for adapter, _ in held])
                 merged[outer], merged[inner] = _factored(left, right, len(merged[inner]))
         return merged
 

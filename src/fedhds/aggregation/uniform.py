@@ -7,8 +7,9 @@ Deviations: none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from fedhds.aggregation._mean import weighted_mean
 from fedhds.types import Aggregation, Array, Arrays
@@ -18,6 +19,8 @@ from fedhds.types import Aggregation, Array, Arrays
 class Uniform(Aggregation):
     """Weight all clients equally."""
 
-    def aggregate(self, adapters: Sequence[Arrays], samples: Sequence[int]) -> dict[str, Array]:
+    holds: ClassVar[Literal["one adapter", "all adapters"]] = "one adapter"
+
+    def aggregate(self, trained: Iterable[tuple[Arrays, int]]) -> dict[str, Array]:
         """Return the unweighted mean."""
-        return weighted_mean(adapters, [1.0] * len(adapters))
+        return weighted_mean((adapter, 1) for adapter, _ in trained)

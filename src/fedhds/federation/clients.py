@@ -7,8 +7,9 @@ handshake, and everything goes through clients in the order of their numbers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -33,6 +34,9 @@ DIRECTIONS = {
 }
 """What each group of arrays is called in the account of bytes."""
 
+
+Answer = Content | str
+"""A client's checked reply, or the reason why there is none."""
 
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
@@ -93,21 +97,34 @@ class Clients:
         failures : dict of int to str
             Why a client's reply is missing.
         """
-        numbers = {self.nodes[number]: number for number in contents}
-        by_node = {self.nodes[number]: content for number, content in contents.items()}
-        answers: dict[int, Content | str] = dict.fromkeys(sorted(contents), "no reply arrived")
-        for node, answer in self._exchange(kind, by_node, schemas, round):
-            answers[numbers[node]] = answer
+        answers = dict(sorted(self.stream(kind, contents, schemas, round), key=itemgetter(0)))
         replies = {n: answer for n, answer in answers.items() if isinstance(answer, Content)}
         failures = {n: answer for n, answer in answers.items() if isinstance(answer, str)}
-        for (way, group), name in DIRECTIONS.items():
-            travelled = contents.values() if way == "down" else replies.values()
-            self.sent[name] += sum(content.size(group) for content in travelled)
         return replies, failures
+
+    def stream(
+        self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
+    ) -> Iterator[tuple[int, Answer]]:
+        """Send each client its content and yield each one's answer as it arrives."""
+        self._count("down", contents.values())
+        awaited = {self.nodes[number]: number for number in contents}
+        by_node = {self.nodes[number]: content for number, content in contents.items()}
+        for node, answer in self._exchange(kind, by_node, schemas, round):
+            if isinstance(answer, Content):
+                self._count("up", [answer])
+            yield awaited.pop(node), answer
+        for number in awaited.values():
+            yield number, "no reply arrived"
+
+    def _count(self, way: str, travelled: Collection[Content]) -> None:
+        """Add contents to the account of bytes."""
+        for (direction, group), name in DIRECTIONS.items():
+            if direction == way:
+                self.sent[name] += sum(content.size(group) for content in travelled)
 
     def _exchange(
         self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
-    ) -> Iterator[tuple[int, Content | str]]:
+    ) -> Iterator[tuple[int, Answer]]:
         """Yield each node's checked content, or the reason why there is none."""
         messages = (  # packed one by one: each holds an adapter
             Message(pack(content), node, kind, group_id=str(round))

@@ -12,20 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from fedhds.federation.checkpoint import Evaluation, RunState
 from fedhds.federation.clients import Clients
+from fedhds.federation.merging import Merged, tune_and_merge
 from fedhds.federation.messages import (
     ADAPTER,
     EVALUATE,
     SELECT,
     SELECTION,
-    TRAIN,
     Content,
-    adapter_schema,
 )
 from fedhds.rng import generator
 from fedhds.selection._budget import apportion
@@ -46,7 +46,8 @@ class Rounds:
 
     ``samples`` and ``share`` are the two ways to say a budget (at most one is set);
     ``tune`` False only selects. ``every``, ``patience`` and ``validation_clients`` are the
-    evaluation's.
+    evaluation's. In ``folder`` adapters wait that arrive before their turn (None: where the
+    system keeps temporary files).
     """
 
     method: SelectionMethod
@@ -60,6 +61,7 @@ class Rounds:
     every: int = 0
     patience: int | None = None
     validation_clients: int | None = None
+    folder: Path | None = None
 
 
 @dataclass
@@ -167,8 +169,7 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
     schedule = rounds.method.schedule(number, rounds.rounds)
     record = RoundRecord(number, sample_clients(clients, rounds, schedule, number))
     told, method_state = exchange(clients, state, rounds, record, schedule)
-    replies = train(clients, state, rounds, record, schedule, told)
-    merge(state, rounds, replies, record)
+    train(clients, state, rounds, record, schedule, told)
     if schedule.action == "choose":
         state.method = method_state
         record.remarks += rounds.method.remarks(method_state)
@@ -248,43 +249,34 @@ def train(
     record: RoundRecord,
     schedule: Schedule,
     told: Mapping[int, Content],
-) -> dict[int, Content]:
-    """Let the clients choose and tune (steps 7 and 8) and return what came back."""
+) -> None:
+    """Let the clients choose and tune, and merge their adapters (steps 7 to 9)."""
     choose = int(schedule.action == "choose")
     facts = {"round": record.round, "choose": choose, "tune": int(rounds.tune)}
     contents = {client: Content(facts, content.arrays) for client, content in told.items()}
-    schemas = {ADAPTER: adapter_schema(state.adapter)}
-    replies, failed = clients.ask(TRAIN, contents, schemas, record.round)
-    for client in [c for c, r in replies.items() if _contradicts(r, clients.samples[c], rounds)]:
-        failed[client] = "its reply was refused: its counts and its adapter contradict each other"
-        del replies[client]
-    record.failed |= failed
-    if not replies:
+    merged = tune_and_merge(
+        clients, contents, state.adapter, rounds.aggregation, rounds.folder, record.round
+    )
+    record.failed |= merged.failed
+    if not merged.facts:
         raise EveryClientFailed(record.failed)
-    return replies
+    _account(state, record, merged)
 
 
-def merge(
-    state: RunState, rounds: Rounds, replies: Mapping[int, Content], record: RoundRecord
-) -> None:
-    """Aggregate the adapters (step 9) and take the counts into the record and the state."""
-    facts = {client: reply.facts for client, reply in replies.items()}
+def _account(state: RunState, record: RoundRecord, merged: Merged) -> None:
+    """Take what was trained, and what it took, into the record and the state."""
+    facts = merged.facts
     for name in ("signals", "selection", "tuning"):
         state.seconds[name] += sum(fact[f"seconds_{name}"] for fact in facts.values())
     state.distinct.update({client: int(fact["distinct"]) for client, fact in facts.items()})
     record.samples = int(sum(fact["samples"] for fact in facts.values()))
     record.passes = int(sum(fact["passes"] for fact in facts.values()))
     record.skipped_steps = int(sum(fact["skipped_steps"] for fact in facts.values()))
-    trained = [client for client, reply in replies.items() if ADAPTER in reply.arrays]
-    if trained:
-        started = time.perf_counter()
-        sizes = [int(facts[client]["samples"]) for client in trained]
-        adapters = [replies[client].arrays[ADAPTER] for client in trained]
-        state.adapter = rounds.aggregation.aggregate(adapters, sizes)
-        state.seconds["aggregation"] += time.perf_counter() - started
-        record.loss = sum(facts[c]["loss"] * n for c, n in zip(trained, sizes, strict=True)) / sum(
-            sizes
-        )
+    if merged.adapter is not None:
+        state.adapter = merged.adapter
+        state.seconds["aggregation"] += merged.seconds
+        losses = (facts[client]["loss"] * count for client, count in merged.samples.items())
+        record.loss = sum(losses) / sum(merged.samples.values())
 
 
 def evaluate(
@@ -404,14 +396,6 @@ def _quotas(
         client: {SELECTION: {"quota": np.array([share])}}
         for client, share in zip(record.clients, shares, strict=True)
     }
-
-
-def _contradicts(reply: Content, size: int, rounds: Rounds) -> bool:
-    """Tell whether a reply claims more samples than its client has, or lacks its adapter."""
-    samples = reply.facts["samples"]
-    trains = rounds.tune and samples > 0
-    possible = samples <= reply.facts["distinct"] <= size
-    return not possible or (ADAPTER in reply.arrays) != trains
 
 
 def _is_evaluated(number: int, rounds: Rounds) -> bool:

@@ -37,6 +37,8 @@ def show(plan: Mapping[str, Any]) -> Table:
         "parameters": f"{plan['parameters']:,}, of which an adapter trains {plan['trainable']:,}",
         "adapters sent": f"{_size(plan['adapter_bytes'])} each, {_size(exchanged)} in all rounds",
     }
+    waiting = f", up to {_size(plan['waiting_bytes'])} of disk" if plan["waiting_bytes"] else ""
+    rows["merging them"] = f"about {_size(plan['merging_bytes'])} of the server's memory{waiting}"
     for name, value in rows.items():
         table.add_row(name, value)
     if plan["processes"] > 1:
