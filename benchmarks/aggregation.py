@@ -27,6 +27,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedhds.aggregation.fedavg import FedAvg
+from fedhds.codecs.float32 import Float32
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import FIRST_CLIENT_NODE, InProcessGrid, flower_identity
 from fedhds.federation.merging import tune_and_merge
@@ -99,7 +100,7 @@ def measure(clients: int, megabytes: float, order: str, folder: Path) -> dict[st
         reached.samples = dict.fromkeys(range(clients), 7)
         content = Content({"round": 1, "choose": 1, "tune": 1}, {ADAPTER: untouched})
         contents, method = dict.fromkeys(range(clients), content), Watched(folder)
-        merged = tune_and_merge(reached, contents, untouched, method, folder, 1)
+        merged = tune_and_merge(reached, contents, untouched, method, Float32(), folder, 1)
     assert merged.adapter is not None
     assert len(merged.samples) == clients
     digest = sha256(b"".join(array.tobytes() for array in merged.adapter.values()))

@@ -11,7 +11,10 @@ import pytest
 import fedhds
 
 ROOT = Path(fedhds.__file__).parent
-STAGES = ("data", "signals", "selection", "tuning", "aggregation", "evaluation", "federation")
+STAGES = (
+    *("data", "signals", "selection", "tuning", "aggregation", "evaluation", "codecs"),
+    "federation",
+)
 SHARED = {"types", "rng", "models", "pretrained", "adapters", "batching", "registry", "files"}
 LIGHT = {"types", "rng", "registry", "files"}
 """What is shared and does not import torch."""
@@ -112,7 +115,7 @@ def test_adapters_import_no_stage_and_load_no_model():
     assert loaded_by(*inside("adapters")) == set()
 
 
-@pytest.mark.parametrize("stage", ["selection", "aggregation"])
+@pytest.mark.parametrize("stage", ["selection", "aggregation", "codecs"])
 def test_methods_are_plain_numerical_code(stage):
     allowed = {"numpy", "scipy", "sklearn", "threadpoolctl"}
     for name in inside(stage):
@@ -125,7 +128,7 @@ def test_methods_are_plain_numerical_code(stage):
     [
         (["fedhds"], set()),
         (["fedhds.cli.main"], set()),
-        (inside("selection", "aggregation", "rng", "types"), {"numpy", "sklearn"}),
+        (inside("selection", "aggregation", "codecs", "rng", "types"), {"numpy", "sklearn"}),
         (["fedhds.config"], {"numpy", "pydantic"}),
         (inside("report", "trackers"), {"numpy"}),
     ],

@@ -212,6 +212,7 @@ def _play(
     rounds = Rounds(
         method=config.selection_method,
         aggregation=config.aggregation_method,
+        codec=config.codec_method,
         rounds=config.federation.rounds,
         fraction=config.federation.fraction,
         seed=config.seed,

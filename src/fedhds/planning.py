@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from fedhds import memory
 from fedhds.config import Config
@@ -18,7 +22,7 @@ from fedhds.preparation import (
     read_inputs,
 )
 from fedhds.pretrained import load_skeleton, resolve_device
-from fedhds.types import Progress
+from fedhds.types import Codec, Progress
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def plan(config: Config, progress: Progress) -> Plan:
     parameters = base.num_parameters()
     model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    on_wire = _encoded_bytes(config.codec_method, model)
     read = memory.weights(proxy) if proxy is not None else 0
     taking_part = count_sampled(len(data.clients), federation.fraction)
     simulated = federation.engine == "simulation"  # in process the clients answer in turn
@@ -90,9 +95,9 @@ def plan(config: Config, progress: Progress) -> Plan:
         clients_per_round=taking_part,
         parameters=parameters,
         trainable=trainable,
-        adapter_bytes=trainable * memory.EXACT,
+        adapter_bytes=on_wire,
         merging_bytes=memory.merging(trainable, taking_part, config.aggregation_method.holds),
-        waiting_bytes=simulated * (taking_part - 1) * trainable * memory.EXACT,
+        waiting_bytes=simulated * (taking_part - 1) * on_wire,
         device=str(device),
         memory=memory.estimate(
             model,
@@ -111,6 +116,14 @@ def _processes(config: Config, clients: int) -> int:
     if federation.engine == "in-process":
         return 1
     return 1 + min(clients, places(federation.client_cpus, federation.client_gpus))
+
+
+def _encoded_bytes(codec: Codec, model: Any) -> int:
+    """Return the bytes of a model's adapter as a codec writes it."""
+    trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
+    adapter = {n: np.broadcast_to(np.float32(0), shape) for n, shape in trained.items()}
+    specs = codec.schema(adapter).values()
+    return sum(np.dtype(s.dtype).itemsize * math.prod(map(int, s.shape)) for s in specs)
 
 
 def _shapes(config: Config, data: FederationData) -> memory.Shapes:

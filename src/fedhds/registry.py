@@ -19,6 +19,7 @@ from fedhds.types import UserError
 KINDS = {
     "selection": "fedhds.selection",
     "aggregation": "fedhds.aggregation",
+    "codec": "fedhds.codecs",
     "preset": "fedhds.data.presets",
     "partition": "fedhds.data.partition",
     "tracker": "fedhds.trackers",

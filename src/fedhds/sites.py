@@ -41,6 +41,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             store=ClientStore(folder / "clients" / str(number)),
             coresets=files[number] if verb == "select" else None,
             progress=progress,
+            codec=config.codec_method,
         )
         for number, data in enumerate(clients)
     ]

@@ -331,6 +331,28 @@ class Aggregation(Protocol):
         ...
 
 
+class Codec(Protocol):
+    """A way to write an adapter for the wire: a frozen dataclass, pure arrays on both sides."""
+
+    exact: ClassVar[bool] = False
+    """Whether every bit comes back; where not, clients send what tuning changed."""
+
+    @abstractmethod
+    def schema(self, adapter: Arrays) -> Schema:
+        """Say what ``adapter`` may be encoded as: nothing that is not finite when decoded."""
+
+    @abstractmethod
+    def encode(self, arrays: Arrays) -> dict[str, Array]:
+        """Write arrays of float32 in fewer bytes, without chance.
+
+        What is not finite must become what the schema refuses.
+        """
+
+    @abstractmethod
+    def decode(self, encoded: Arrays) -> dict[str, Array]:
+        """Return arrays of float32 of the names and shapes that were encoded."""
+
+
 class Adapter(Protocol):
     """A kind of adapter: a frozen dataclass of its options, one file in ``adapters/``."""
 

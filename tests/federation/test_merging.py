@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedhds import registry
+from fedhds.codecs.float32 import Float32
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import FIRST_CLIENT_NODE, InProcessGrid, flower_identity
 from fedhds.federation.merging import Merged, tune_and_merge
@@ -66,7 +67,7 @@ def merge(folder, aggregation, order=range(CLIENTS), samples=SAMPLES, work=lambd
         clients.samples = dict.fromkeys(range(CLIENTS), 8)
         asked = Content({"round": 1, "choose": 1, "tune": 1}, {ADAPTER: UNTOUCHED})
         contents = dict.fromkeys(range(CLIENTS), asked)
-        return tune_and_merge(clients, contents, UNTOUCHED, aggregation, folder, 1)
+        return tune_and_merge(clients, contents, UNTOUCHED, aggregation, Float32(), folder, 1)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from fedhds.federation.messages import (
     Content,
     Fact,
     Part,
-    adapter_schema,
     pack,
     unpack,
 )
@@ -124,11 +123,6 @@ def test_bytes_that_are_no_array_are_refused():
     records[SELECTION] = ArrayRecord({"centroids": broken, "sizes": FlowerArray(np.arange(4))})
     with pytest.raises(BadMessage, match="cannot be read"):
         unpack(records, PART, SCHEMAS)
-
-
-def test_adapter_schema_allows_exactly_that_adapter():
-    schema = adapter_schema({"w": np.zeros((2, 3), np.float32)})
-    assert schema == {"w": ArraySpec("float32", (2, 3))}
 
 
 def test_no_kind_of_message_has_a_place_for_text():

@@ -10,6 +10,7 @@ from flwr.app import Context
 from tiny import random_samples, tiny_language_model
 
 from fedhds.aggregation.fedavg import FedAvg
+from fedhds.codecs.float32 import Float32
 from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
 from fedhds.federation.client_store import ClientStore
@@ -35,7 +36,7 @@ from fedhds.types import (
 SIZES = (4, 5, 6, 7, 0)
 
 
-def play_rounds(folder, method, state=None, lr=0.01, **settings):
+def play_rounds(folder, method, state=None, lr=0.01, codec=Float32(), **settings):  # noqa: B008
     """Play rounds with five clients of `SIZES` samples; return state, lines, saved rounds."""
     model = tiny_language_model()
     state = state or RunState(adapter_arrays(model.model))
@@ -51,10 +52,12 @@ def play_rounds(folder, method, state=None, lr=0.01, **settings):
         store = ClientStore(folder / str(client))
         reader = Reader(model, data.train, 4, False, Silent())
         tuning = TuningOptions(lr=lr)
-        return Site(client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent())
+        return Site(
+            client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent(), codec
+        )
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
-    rounds = Rounds(method=method, **defaults | settings)
+    rounds = Rounds(method=method, codec=codec, **defaults | settings)
 
     def lead(clients):
         play(clients, state, rounds, None, lambda now: saved.append(now.round), Silent())

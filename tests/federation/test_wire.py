@@ -47,10 +47,24 @@ def client_data(client):
     return ClientData(f"secret-name-{client}", tuple(samples), tuple(samples[:3]))
 
 
-@pytest.fixture(scope="module", params=registry.names("selection"))
-def traffic(request, tmp_path_factory):
-    """All (direction, kind, records) of two rounds with one selection method."""
-    method = registry.load("selection", request.param)()
+@pytest.fixture(
+    scope="module",
+    params=[
+        *((method, "float32") for method in registry.names("selection")),
+        *(("fedhds", codec) for codec in registry.names("codec") if codec != "float32"),
+    ],
+    ids="-".join,
+)
+def run(request):
+    """A selection method and a codec."""
+    method, codec = request.param
+    return registry.load("selection", method)(), registry.load("codec", codec)()
+
+
+@pytest.fixture(scope="module")
+def traffic(run, tmp_path_factory):
+    """All (direction, kind, records) of two rounds with one selection method and one codec."""
+    method, codec = run
     model, folder = tiny_language_model(), tmp_path_factory.mktemp("wire")
 
     def site(context: Context) -> Site:
@@ -58,10 +72,14 @@ def traffic(request, tmp_path_factory):
         data, store = client_data(client), ClientStore(folder / str(client))
         reader = Reader(model, data.train, 8, method.signal_model == "proxy", Silent())
         tuning = TuningOptions()
-        return Site(client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent())
+        return Site(
+            client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent(), codec
+        )
 
     samples = 7 if method.budget == "required" else None
-    rounds = Rounds(method, FedAvg(), rounds=2, fraction=1.0, seed=0, samples=samples, every=1)
+    rounds = Rounds(
+        method, FedAvg(), codec, rounds=2, fraction=1.0, seed=0, samples=samples, every=1
+    )
     state = RunState(adapter_arrays(model.model))
     server = build_server_app(
         lambda clients: play(clients, state, rounds, None, lambda _: None, Silent()), Silent()
@@ -110,8 +128,16 @@ def test_no_text_and_no_token_ids_travel(traffic):
     assert b"secret-name" not in carried
     for client in range(CLIENTS):
         for each in client_data(client).train:
-            for kind in (np.int64, np.int32, np.uint16, np.float32):
+            for kind in (np.int64, np.int32, np.uint16, np.uint8, np.float32):
                 assert np.array(each.prompt, kind).tobytes() not in carried
+
+
+def test_adapters_travel_as_the_codec_writes_them(run, traffic):
+    schema = run[1].schema(adapter_arrays(tiny_language_model().model))
+    sent = [(way, kind, r[ADAPTER]) for way, kind, r in traffic if ADAPTER in r]
+    assert {("down", TRAIN), ("up", TRAIN), ("down", EVALUATE)} & {each[:2] for each in sent}
+    for _, _, arrays in sent:
+        assert {n: a.dtype for n, a in arrays.items()} == {n: s.dtype for n, s in schema.items()}
 
 
 def test_clients_are_sent_the_adapter_once_a_round(traffic):

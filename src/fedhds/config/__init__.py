@@ -69,6 +69,10 @@ def _check(config: Config) -> None:
                 known = [*type(part).model_fields, *fields_of(cls)]
                 raise UserError(unknown_key(option, known, kind))
             check_option(owners[option], option, value, kind)
+    try:
+        config.codec_method  # noqa: B018
+    except UserError as error:
+        raise UserError(f"federation.codec: {error}") from error
     method, selection = config.selection_method, config.selection
     adapter, aggregation, _ = (
         config.adapter_method,

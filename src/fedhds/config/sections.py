@@ -15,6 +15,7 @@ from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
     Adapter,
     Aggregation,
+    Codec,
     Partition,
     Preset,
     SelectionMethod,
@@ -106,6 +107,7 @@ class SelectionConfig(MethodSection):
 class FederationConfig(Section):
     """The rounds: how many, what share of the clients takes part in each, on which engine.
 
+    ``codec`` is what adapters are written as on the wire: ``float32``, ``bfloat16``, ``int8``.
     ``client_cpus`` and ``client_gpus`` are what each client takes of this machine on the
     engine ``simulation``, and so how many run side by side; a client without a GPU of its
     own needs ``model.device`` cpu. Where ``model.threads`` is null, a client computes with
@@ -115,6 +117,7 @@ class FederationConfig(Section):
     engine: Literal["in-process", "simulation"] = "in-process"
     rounds: int = Field(10, ge=1)
     fraction: float = Field(0.05, gt=0, le=1)
+    codec: str = "float32"
     client_cpus: float = Field(1.0, ge=0.01)
     client_gpus: float = Field(0.0, ge=0)
 
@@ -221,6 +224,12 @@ class Config(Section):
             "aggregation", self.aggregation.method, self.aggregation.options
         )
         return aggregation
+
+    @property
+    def codec_method(self) -> Codec:
+        """What adapters are written as on the wire."""
+        codec: Codec = build_method("codec", self.federation.codec, {})
+        return codec
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value, the methods' defaults filled in."""

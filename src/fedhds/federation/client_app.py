@@ -26,11 +26,11 @@ from fedhds.federation.messages import (
     TRAIN,
     BadMessage,
     Content,
-    adapter_schema,
     pack,
     read_facts,
     unpack,
 )
+from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
 from fedhds.rng import generator
@@ -39,7 +39,9 @@ from fedhds.tuning.local import tune
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
     Array,
+    Arrays,
     ClientData,
+    Codec,
     Coreset,
     Progress,
     Schema,
@@ -69,6 +71,7 @@ class Site:
     store: ClientStore
     coresets: Path | None
     progress: Progress
+    codec: Codec
 
 
 def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
@@ -121,7 +124,7 @@ def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
         reply = steps[step - 1].reply if step else {}
     else:
         reply = steps[-1].reply if steps else QUOTA
-    return {ADAPTER: adapter_schema(adapter_arrays(site.model.model)), SELECTION: reply}
+    return {ADAPTER: site.codec.schema(adapter_arrays(site.model.model)), SELECTION: reply}
 
 
 def _hello(site: Site, content: Content) -> Content:
@@ -153,7 +156,7 @@ def _train(site: Site, content: Content) -> Content:
     """Choose the coreset (or keep the last one) and train the adapter on it."""
     started = time.perf_counter()
     round = int(content.facts["round"])
-    _adopt_adapter(site, content, round)
+    received = _adopt_adapter(site, content, round)
     site.store.drop("adapter")
     measured = _MeasuredSignals(site)
     if content.facts["choose"]:
@@ -184,13 +187,14 @@ def _train(site: Site, content: Content) -> Content:
         "seconds_tuning": time.perf_counter() - started,
     }
     facts = _counts(site, coreset, round) | trained | seconds
-    return Content(facts, {ADAPTER: adapter_arrays(site.model.model)})
+    update = encode_update(site.codec, adapter_arrays(site.model.model), received)
+    return Content(facts, {ADAPTER: update})
 
 
 def _evaluate(site: Site, content: Content) -> Content:
     """Score the adapter on the validation samples; only sums leave."""
     started = time.perf_counter()
-    set_adapter_arrays(site.model.model, content.arrays[ADAPTER])
+    set_adapter_arrays(site.model.model, site.codec.decode(content.arrays[ADAPTER]))
     scores = evaluate(
         site.model, site.data.validation, site.max_new_tokens, site.batch_size, site.progress
     )
@@ -205,12 +209,14 @@ def _evaluate(site: Site, content: Content) -> Content:
     )
 
 
-def _adopt_adapter(site: Site, content: Content, round: int) -> None:
+def _adopt_adapter(site: Site, content: Content, round: int) -> Arrays:
     """Load the round's adapter: from the message, or as kept from the selection's first."""
-    arrays = content.arrays.get(ADAPTER) or site.store.at("adapter", round, 0)
-    if arrays is None:
+    encoded = content.arrays.get(ADAPTER) or site.store.at("adapter", round, 0)
+    if encoded is None:
         raise BadMessage(f"the adapter of round {round} never came")
-    set_adapter_arrays(site.model.model, arrays)
+    adapter = site.codec.decode(encoded)
+    set_adapter_arrays(site.model.model, adapter)
+    return adapter
 
 
 def _choose(site: Site, content: Content, round: int, measured: Mapping[str, Array]) -> Coreset:

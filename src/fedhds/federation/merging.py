@@ -15,9 +15,10 @@ from itertools import chain
 from pathlib import Path
 
 from fedhds.federation.clients import Answer, Clients
-from fedhds.federation.messages import ADAPTER, TRAIN, Content, adapter_schema
+from fedhds.federation.messages import ADAPTER, TRAIN, Content
+from fedhds.federation.updates import decode_update
 from fedhds.files import read_arrays, scratch_folder, write_arrays
-from fedhds.types import Aggregation, Array, Arrays
+from fedhds.types import Aggregation, Array, Arrays, Codec
 
 Ordered = Iterator[tuple[int, Answer]]
 
@@ -52,6 +53,7 @@ def tune_and_merge(
     contents: Mapping[int, Content],
     adapter: Arrays,
     aggregation: Aggregation,
+    codec: Codec,
     folder: Path | None,
     round: int,
 ) -> Merged:
@@ -67,11 +69,12 @@ def tune_and_merge(
         Where adapters wait for their turn; the system's temporary folder if None.
     """
     merged = Merged()
-    schemas = {ADAPTER: adapter_schema(adapter)}
+    schemas = {ADAPTER: codec.schema(adapter)}
     arriving = _Timed(clients.stream(TRAIN, contents, schemas, round))
     started = time.perf_counter()
     with scratch_folder(folder) as shelf:
-        trained = _trained(in_order(arriving, contents, shelf), clients, contents, merged)
+        encoded = _trained(in_order(arriving, contents, shelf), clients, contents, merged)
+        trained = ((decode_update(codec, arrays, adapter), count) for arrays, count in encoded)
         first = next(trained, None)
         if first is not None:
             merged.adapter = aggregation.aggregate(chain([first], trained))
@@ -121,7 +124,7 @@ def _take_back(path: Path, answer: Answer) -> Answer:
 def _trained(
     answers: Ordered, clients: Clients, contents: Mapping[int, Content], merged: Merged
 ) -> Iterator[tuple[Arrays, int]]:
-    """Take the facts out of answers and yield the adapters with the samples behind them."""
+    """Take the facts out of answers and yield what was trained, with the samples behind it."""
     for client, answer in answers:
         if isinstance(answer, str):
             merged.failed[client] = answer

@@ -1,8 +1,9 @@
 """Everything that may travel between server and clients, and nothing else.
 
 Four kinds of message. A message holds *facts* (single numbers) and named groups of
-arrays: ``adapter`` (the trainable parameters) and ``selection`` (a method's summaries and
-replies, whose schema the method declares). There is no place for text, token ids or arrays
+arrays: ``adapter`` (the trainable parameters, or how tuning changed them, as the codec of the
+run writes them) and ``selection`` (a method's summaries and replies). The codec and the method
+declare their schemas. There is no place for text, token ids or arrays
 along the samples, and both sides refuse what the table below does not allow. Only an error
 reply holds words: of ours about the server's message, or the type of the exception. A sum or
 mean over one sample is that sample's own value: a client that holds little tells more.
@@ -14,8 +15,8 @@ kind               to the client                   back to the server
 ``query.select``   one exchange of the selection:  the client's summary, seconds spent
                    the server's last reply, the
                    adapter with the first
-``train``          the choice: the last reply or   the trained adapter, counts, mean loss,
-                   a quota; whether to tune        seconds spent
+``train``          the choice: the last reply or   the trained adapter or its change, counts,
+                   a quota; whether to tune        mean loss, seconds spent
 ``evaluate``       the adapter                     sums of scores over its validation samples
 =================  ==============================  ==========================================
 """
@@ -165,14 +166,6 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
             raise BadMessage(f"the record '{name}' is missing")
     facts = read_facts(records, part)
     return Content(facts, {n: _arrays(record, schemas[n]) for n, record in groups.items()})
-
-
-def adapter_schema(adapter: Arrays) -> dict[str, ArraySpec]:
-    """Describe an adapter: exactly these names, shapes and dtypes."""
-    return {
-        name: ArraySpec(str(array.dtype), tuple(int(length) for length in array.shape))
-        for name, array in adapter.items()
-    }
 
 
 QUOTA: Schema = {"quota": ArraySpec("int64", (1,), low=0)}

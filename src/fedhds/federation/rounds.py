@@ -32,6 +32,7 @@ from fedhds.selection._budget import apportion
 from fedhds.types import (
     Aggregation,
     Arrays,
+    Codec,
     Progress,
     RunFailed,
     Schedule,
@@ -46,12 +47,13 @@ class Rounds:
 
     ``samples`` and ``share`` are the two ways to say a budget (at most one is set);
     ``tune`` False only selects. ``every``, ``patience`` and ``validation_clients`` are the
-    evaluation's. In ``folder`` adapters wait that arrive before their turn (None: where the
-    system keeps temporary files).
+    evaluation's. ``codec`` writes adapters for the wire. In ``folder`` adapters wait that
+    arrive before their turn (None: where the system keeps temporary files).
     """
 
     method: SelectionMethod
     aggregation: Aggregation
+    codec: Codec
     rounds: int
     fraction: float
     seed: int
@@ -214,7 +216,7 @@ def exchange(
         The server half's new state.
     """
     method, number, method_state = rounds.method, record.round, dict(state.method)
-    adapter: dict[str, Arrays] = {ADAPTER: state.adapter}
+    adapter: dict[str, Arrays] = {ADAPTER: rounds.codec.encode(state.adapter)}
     if schedule.action == "keep":
         return {client: Content(arrays=adapter) for client in record.clients}, method_state
     budget = _budget(rounds, [clients.samples[client] for client in record.clients])
@@ -255,7 +257,13 @@ def train(
     facts = {"round": record.round, "choose": choose, "tune": int(rounds.tune)}
     contents = {client: Content(facts, content.arrays) for client, content in told.items()}
     merged = tune_and_merge(
-        clients, contents, state.adapter, rounds.aggregation, rounds.folder, record.round
+        clients,
+        contents,
+        state.adapter,
+        rounds.aggregation,
+        rounds.codec,
+        rounds.folder,
+        record.round,
     )
     record.failed |= merged.failed
     if not merged.facts:
@@ -298,7 +306,8 @@ def evaluate(
             _give_up(state, "its loss on the unseen tasks is not finite")
     asked = _validation_clients(clients, rounds)
     if asked:
-        content = Content({"round": state.round}, {ADAPTER: state.adapter})
+        sent = rounds.codec.encode(state.adapter)  # what clients would begin the next round with
+        content = Content({"round": state.round}, {ADAPTER: sent})
         replies, failed = clients.ask(EVALUATE, dict.fromkeys(asked, content), {}, state.round)
         sums = {
             c: reply.facts

@@ -123,6 +123,7 @@ def _settings(summary: Summary) -> str:
         "tuning": _options(config["tuning"]),
         "rounds": rounds if best is None else f"{rounds}; the adapter of round {best} is the best",
         "clients a round": _text(f"{federation['fraction']:g} of all, {federation['engine']}"),
+        "adapters travel as": _text(federation["codec"]),
         "seed": _text(summary["seed"]),
         "versions": _options(summary["versions"]),
     }
