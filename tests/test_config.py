@@ -141,6 +141,7 @@ def test_unknown_key_like_nothing_lists_what_there_is(source, sentence):
     ("override", "sentence"),
     [
         ("federation.rounds=x", "federation.rounds should be a valid integer (it is 'x')"),
+        ("federation.codec=8", "federation.codec should be a valid string (it is 8)"),
         ("federation.rounds=2.0", "federation.rounds should be a valid integer (it is 2.0)"),
         ("seed=true", "seed should be a valid integer (it is True)"),
         ("tuning.lr=abc", "tuning.lr should be a valid number (it is 'abc')"),
@@ -173,6 +174,14 @@ def test_wrong_type_names_key_and_value(override, sentence):
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
+        (
+            "federation.codec=int4",
+            "federation.codec: unknown codec 'int4'; did you mean 'int8'?",
+        ),
+        (
+            "federation.codec=half",
+            "federation.codec: unknown codec 'half'; there are: bfloat16, float32, int8",
+        ),
         ("federation.rounds=0", "federation.rounds should be greater than or equal to 1 (it is 0)"),
         (
             "federation.fraction=1.5",

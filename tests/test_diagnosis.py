@@ -57,6 +57,7 @@ def test_plan_counts_what_the_run_has(source):
         (["aggregation.method=flexlora"], 8 + 4 * 4 + 4, 0),
         # three wait for the first at most
         (["federation.engine=simulation"], 8 + 4 + 4, 3 * 4),
+        (["federation.engine=simulation", "federation.codec=bfloat16"], 8 + 4 + 4, 3 * 2),
     ],
 )
 def test_plan_counts_what_merging_takes(source, changes, memory, disk):

@@ -33,7 +33,9 @@ SIMULATION = ("--set", "federation.engine=simulation")
 def folder(tmp_path_factory):
     """A folder with ``small.yaml``, whose paths are relative to it, and an empty home."""
     folder = tmp_path_factory.mktemp("small")
-    plain = small_config(folder, federation__rounds=8, evaluation__every=2)
+    plain = small_config(
+        folder, federation__rounds=8, federation__codec="int8", evaluation__every=2
+    )
     plain["model"]["name"] = "model"
     plain["data"] |= {"train": "train.jsonl", "eval": "unseen.jsonl"}
     (folder / "small.yaml").write_text(yaml.safe_dump(plain))
