@@ -129,7 +129,7 @@ def test_unknown_key_names_the_nearest(key, meant):
         (
             {"federation": {None: 1}},
             "unknown key 'federation.None'; there are: "
-            + "engine, rounds, fraction, client_cpus, client_gpus",
+            + "engine, rounds, fraction, codec, client_cpus, client_gpus",
         ),
     ],
 )

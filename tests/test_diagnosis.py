@@ -51,13 +51,13 @@ def test_plan_counts_what_the_run_has(source):
 @pytest.mark.parametrize(
     ("changes", "memory", "disk"),
     [
-        # of each number: 8 bytes of its sum, 4 that are added to it, 4 of the next message
-        ([], 8 + 4 + 4, 0),
+        # of each number: 8 bytes of its sum, and 4 in each of six copies on their way
+        ([], 8 + 6 * 4, 0),
         # four clients take part
-        (["aggregation.method=flexlora"], 8 + 4 * 4 + 4, 0),
+        (["aggregation.method=flexlora"], 8 + 6 * 4 + 4 * 4, 0),
         # three wait for the first at most
-        (["federation.engine=simulation"], 8 + 4 + 4, 3 * 4),
-        (["federation.engine=simulation", "federation.codec=bfloat16"], 8 + 4 + 4, 3 * 2),
+        (["federation.engine=simulation"], 8 + 6 * 4, 3 * 4),
+        (["federation.engine=simulation", "federation.codec=bfloat16"], 8 + 6 * 4, 3 * 2),
     ],
 )
 def test_plan_counts_what_merging_takes(source, changes, memory, disk):

@@ -36,6 +36,12 @@ EXACT = 4
 SUMMED = 8
 """Bytes of a float64, which adapters are summed in."""
 
+PASSING = 6
+"""Copies of an adapter while it is added and the next comes: in messages, read, as an array.
+
+Measured by ``benchmarks/aggregation.py``, where a client's own is a seventh.
+"""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -106,11 +112,11 @@ def weights(base: Any) -> int:
 def merging(trainable: int, clients: int, holds: Literal["one adapter", "all adapters"]) -> int:
     """Return the bytes that the server takes to merge the adapters of a round.
 
-    They are the sums, in float64, the adapter that is added and the message that the next one
-    comes in; where a method holds all adapters, these besides.
+    They are the sums and what is on its way to them; where a method holds all adapters, these
+    besides.
     """
-    held = clients if holds == "all adapters" else 1
-    return trainable * (SUMMED + (held + 1) * EXACT)
+    held = clients if holds == "all adapters" else 0
+    return trainable * (SUMMED + (PASSING + held) * EXACT)
 
 
 def _weights(model: Any, base: Any, quantization: str | None) -> int:
