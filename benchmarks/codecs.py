@@ -2,7 +2,9 @@
 
     python benchmarks/codecs.py --seeds 0 1 2
 
-The setting is that of ``fedhds demo``. Finished runs under --out are kept and not run again.
+The setting is that of ``fedhds demo``. There a codec also changes which samples are chosen, as
+clients read their signals with what they receive; so the same is run with as many samples drawn
+at random, which are the same for all codecs. Finished runs under --out are not run again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from fedhds.files import write_text
 
 CONFIG = Path(str(files("fedhds") / "assets" / "demo.yaml"))
 RESULTS = Path(__file__).parent / "results" / "codecs.md"
+SELECTIONS = {"fedhds": [], "random": ["selection.method=random", "selection.samples=20"]}
+"""Changes to the config; 20 a round are about as many as `fedhds` takes."""
+
 FIGURES: dict[str, tuple[Callable[[dict[str, Any]], float], int]] = {
     "validation loss": (lambda s: s["validation"]["after"]["loss"], 3),
     "unseen loss": (lambda s: s["loss_after"], 3),
@@ -32,13 +37,14 @@ FIGURES: dict[str, tuple[Callable[[dict[str, Any]], float], int]] = {
 """How each figure is read from a summary, and its digits."""
 
 
-def run(codec: str, seed: int, folder: Path) -> dict[str, Any]:
+def run(selection: str, codec: str, seed: int, folder: Path) -> dict[str, Any]:
     """Run the demo's setting with a codec, or return what an earlier call left."""
-    config = configuration.load(CONFIG, [f"federation.codec={codec}", f"seed={seed}"])
-    return fedhds.run(config, folder / f"{codec}-seed{seed}", resume=True).summary
+    changes = [*SELECTIONS[selection], f"federation.codec={codec}", f"seed={seed}"]
+    out = folder / f"{selection}-{codec}-seed{seed}"
+    return fedhds.run(configuration.load(CONFIG, changes), out, resume=True).summary
 
 
-def table(summaries: dict[str, list[dict[str, Any]]], seeds: list[int]) -> str:
+def table(summaries: dict[tuple[str, str], list[dict[str, Any]]], seeds: list[int]) -> str:
     """Write the means over seeds, with their standard deviations, as Markdown."""
     lines = [
         "# Codecs on the toy federation: mean ± standard deviation over the seeds",
@@ -46,17 +52,19 @@ def table(summaries: dict[str, list[dict[str, Any]]], seeds: list[int]) -> str:
         f"Machine: {platform.machine()}, 1 thread, float32, no GPU; seeds {seeds}.",
         "Config: that of `fedhds demo` with `federation.codec`; command: "
         "`python benchmarks/codecs.py`.",
+        "`random` draws 20 samples a round, the same for each codec; `fedhds` chooses by what "
+        "clients receive, so that its coresets differ between codecs.",
         "",
-        "| codec | " + " | ".join(FIGURES) + " |",
-        "|---|" + "---:|" * len(FIGURES),
+        "| selection | codec | " + " | ".join(FIGURES) + " |",
+        "|---|---|" + "---:|" * len(FIGURES),
     ]
-    for codec, runs in summaries.items():
+    for (selection, codec), runs in summaries.items():
         cells = []
         for read, digits in FIGURES.values():
             values = [read(summary) for summary in runs]
             spread = stdev(values) if len(values) > 1 else 0.0
             cells.append(f"{mean(values):,.{digits}f} ± {spread:,.{digits}f}")
-        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+        lines.append(f"| {selection} | {codec} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +75,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     codecs = sorted(registry.names("codec"), key=lambda name: name != "float32")
-    summaries = {codec: [run(codec, seed, given.out) for seed in given.seeds] for codec in codecs}
+    summaries = {
+        (selection, codec): [run(selection, codec, seed, given.out) for seed in given.seeds]
+        for selection in SELECTIONS
+        for codec in codecs
+    }
     text = table(summaries, given.seeds)
     write_text(RESULTS, text)
     print(text)

@@ -10,6 +10,7 @@ from fedhds.files import (
     read_arrays,
     read_json,
     replacing,
+    scratch_folder,
     write_arrays,
     write_json,
     write_jsonl,
@@ -43,6 +44,15 @@ def test_folders_are_made_and_others_may_read(tmp_path):
     write_text(path, "ünï")
     assert path.read_bytes() == "ünï".encode()
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_scratch_folder_is_gone_after_the_block_and_after_an_error(tmp_path):
+    with suppress(ZeroDivisionError), scratch_folder(tmp_path) as scratch:
+        write_text(scratch / "a.txt", "for a while")
+        assert scratch.parent == tmp_path
+        assert scratch.name.startswith(TEMPORARY)  # so that a killed run's is cleared away
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
