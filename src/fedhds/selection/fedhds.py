@@ -40,6 +40,8 @@ import numpy as np
 
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
+from fedhds.selection._hierarchy import densest_groups
+from fedhds.selection._spanning_tree import EXACT, spanning_tree
 from fedhds.types import (
     Array,
     Arrays,
@@ -193,43 +195,58 @@ class FedHDS(SelectionMethod):
         -------
         state : dict
             What `remarks` tells of: how many ``client_groups`` came in, how many
-            ``global_groups`` formed, and how many ``ungrouped`` clients there were.
+            ``global_groups`` formed, whether they are ``approximate``, and how many
+            ``ungrouped`` clients there were.
         replies : dict
             Per client ``groups``, the numbers of its chosen groups, and ``samples``, how
             many samples each is to give.
+
+        Notes
+        -----
+        n centroids take n log n in the plane; in three dimensions and more n² up to `EXACT`
+        of them, and n log n beyond, where the groups are approximate (see `spanning_tree`).
         """
         clients = sorted(summaries)
         parts = _of_one_width([summaries[client]["centroids"] for client in clients])
-        owners = np.repeat(clients, [len(part) for part in parts])
-        numbers = np.concatenate([np.arange(len(part)) for part in parts])
+        lengths = [len(part) for part in parts]
         centroids = np.concatenate(parts)
-        labels, memberships = self._compared(centroids)
+        labels, memberships, exact = self._compared(centroids, rng)
         order, representatives = _representatives(centroids, labels, memberships)
-        # what a client without any group says it has cannot be asked for
-        capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
-        wanted = _divide(order, representatives, owners, capacity, budget)
+        if budget is None:
+            wanted = np.zeros(len(order), dtype=np.int64)
+            wanted[order[:representatives]] = 1
+        else:
+            capacity = np.array([int(summaries[client]["samples"][0]) for client in clients])
+            wanted = _divide(budget, order, np.repeat(np.arange(len(clients)), lengths), capacity)
         replies = {}
-        for client in clients:
-            mine = np.flatnonzero((owners == client) & (wanted > 0))
-            replies[client] = {"groups": numbers[mine], "samples": wanted[mine]}
+        for client, mine in zip(clients, np.split(wanted, np.cumsum(lengths)[:-1]), strict=True):
+            groups = np.flatnonzero(mine)
+            replies[client] = {"groups": groups, "samples": mine[groups]}
         counts = {
             "client_groups": np.array([len(order)]),
             "global_groups": np.array([int(labels.max(initial=NOISE)) + 1]),
+            "approximate": np.array([int(not exact)]),
             "ungrouped": np.array([sum(int(summaries[c]["ungrouped"][0]) for c in clients)]),
         }
         return counts, replies
 
-    def _compared(self, centroids: Array) -> tuple[Array, Array]:
-        """Group all clients' centroids: labels and memberships."""
-        if not self.inter_client:
-            return np.full(len(centroids), NOISE), np.zeros(len(centroids))
-        return hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE)
+    def _compared(self, centroids: Array, rng: np.random.Generator) -> tuple[Array, Array, bool]:
+        """Group all clients' centroids: labels, memberships, and whether they are exact."""
+        if not self.inter_client or len(centroids) < GLOBAL_MIN_CLUSTER_SIZE:
+            return np.full(len(centroids), NOISE), np.zeros(len(centroids)), True
+        tree = spanning_tree(centroids, rng)
+        return *densest_groups(tree.edges, tree.lengths, GLOBAL_MIN_CLUSTER_SIZE), tree.exact
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
         told = []
         if self.inter_client and not state["global_groups"][0]:
             told.append("no global group formed, so every client group was chosen")
+        if state["approximate"][0]:
+            told.append(
+                f"{state['client_groups'][0]} client groups were compared approximately, "
+                f"as more than {EXACT} are in more than two dimensions"
+            )
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
         return tuple(told)
@@ -309,41 +326,49 @@ def _representatives(centroids: Array, labels: Array, memberships: Array) -> tup
     return np.concatenate([by_distance[nearest][largest_first], others, noise]), len(nearest)
 
 
-def _divide(
-    order: Array,
-    representatives: int,
-    owners: Array,
-    capacity: Mapping[int, int],
-    budget: int | None,
-) -> Array:
-    """Say how many samples each client group gives: one a representative, or the budget.
+def _divide(budget: int, order: Array, owners: Array, capacity: Array) -> Array:
+    """Say how many samples each client group gives, so that the budget is spent exactly.
 
-    With a budget the ranked groups give one sample each in turn, over and over, until it is
-    spent; a group whose client has nothing left is passed over.
+    The groups in ``order`` give one sample each in turn, over and over; one whose client has
+    nothing left is passed over.
+
+    Parameters
+    ----------
+    budget : int
+    order : ndarray of int64, shape (n_groups,)
+        The groups, first the one to give first.
+    owners : ndarray of int64, shape (n_groups,)
+        The client of each group, by position in ``capacity``.
+    capacity : ndarray of int64, shape (n_clients,)
+        How many samples each client has; what one without any group says is ignored.
 
     Returns
     -------
-    ndarray of int64, shape (n_centroids,)
-        By position, not by rank; sums to the budget or to all the samples there are.
+    ndarray of int64, shape (n_groups,)
+        By group; sums to the budget or to all the samples there are.
     """
-    wanted = np.zeros(len(order), dtype=np.int64)
-    if budget is None:
-        wanted[order[:representatives]] = 1
-        return wanted
-    left = dict(capacity)
-    remaining = min(budget, sum(capacity.values()))
-    while remaining:
-        active = [p for p in order if left[int(owners[p])]]
-        shares = Counter(int(owners[p]) for p in active)
-        # all whole turns at once, then the last one until something runs out
-        turns = min(remaining // len(active), *(left[c] // n for c, n in shares.items()))
-        for position in active:
-            owner = int(owners[position])
-            count = turns or int(remaining > 0 and left[owner] > 0)
-            wanted[position] += count
-            left[owner] -= count
-            remaining -= count
+    ranked = owners[order]
+    by_owner = np.argsort(ranked, kind="stable")
+    counts = np.bincount(owners, minlength=len(capacity))
+    places = np.empty_like(order)
+    places[by_owner] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # of a client's k groups the one at place i gives its i-th sample, then the one k later
+    limits = np.maximum(0, -((places - capacity[ranked]) // counts[ranked]))
+    remaining = min(budget, int(limits.sum()))
+    low, high = 0, int(limits.max(initial=0))
+    while low < high:
+        turns = (low + high + 1) // 2
+        low, high = (turns, high) if _given(limits, turns) <= remaining else (low, turns - 1)
+    given = np.minimum(limits, low)
+    given[np.flatnonzero(limits > low)[: remaining - int(given.sum())]] += 1
+    wanted = np.empty_like(given)
+    wanted[order] = given
     return wanted
+
+
+def _given(limits: Array, turns: int) -> int:
+    """Return how many samples are given in so many whole turns."""
+    return int(np.minimum(limits, turns).sum())
 
 
 def _distances(points: Array, centres: Array) -> Array:
