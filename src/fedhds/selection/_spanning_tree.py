@@ -3,18 +3,18 @@
 In the plane it is exact and takes n log n, being part of the Delaunay triangulation (Shamos
 and Hoey 1975). In more dimensions no such shortcut is known: few points are joined by Prim's
 algorithm, many approximately, within the leaves of a random projection forest (Dasgupta and
-Freund 2008).
+Freund 2008). One thread, as in `_fusion`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay, QhullError
+from threadpoolctl import threadpool_limits
 
 from fedhds.types import Array
 
@@ -52,7 +52,8 @@ def spanning_tree(points: Array, rng: np.random.Generator) -> SpanningTree:
 
     Exact in one and two dimensions, n log n, and for up to `EXACT` points, n². Otherwise
     n log n: the shortest among the edges that join points of one leaf in any of `TREES`
-    trees, each of which halves the points along random directions.
+    trees, each of which halves the points along random directions. So it is also in the
+    plane, for more points than `EXACT`, where one is a million times as far off as the rest.
 
     Parameters
     ----------
@@ -69,45 +70,48 @@ def spanning_tree(points: Array, rng: np.random.Generator) -> SpanningTree:
         depends on the points alone and not on their order, save for which of equal points
         is which.
     """
-    order = np.lexsort(points.T[::-1]) if points.shape[1] else np.arange(len(points))
+    order = _by_coordinates(points)
     placed = points[order].astype(np.float64)
     distinct = np.append(True, (placed[1:] != placed[:-1]).any(axis=1)).nonzero()[0]
+    found, exact = _candidates(placed[distinct], rng)
     # joins equal points, all points on a line, and whatever the others leave apart
     chain = np.stack([np.arange(len(points) - 1), np.arange(1, len(points))], axis=1)
-    edges, lengths = chain, np.zeros(len(chain))
-    exact = True
-    for found, exact in _candidates(placed[distinct], rng):
-        edges, lengths = _shortest(placed, np.concatenate([edges, distinct[found]]))
+    edges, lengths = _shortest(placed, np.concatenate([chain, distinct[found]]))
     return SpanningTree(order[edges], lengths, exact)
 
 
-def _candidates(points: Array, rng: np.random.Generator) -> Iterator[tuple[Array, bool]]:
-    """Yield edges among which the shortest tree is to be found, and whether it is surely."""
+def _by_coordinates(points: Array) -> Array:
+    """Order points by their first coordinate, those alike in it by the next, and so on."""
+    order = np.argsort(points[:, 0], kind="stable")
+    alike = np.diff(points[order, 0]) == 0
+    tied = np.append(False, alike) | np.append(alike, False)
+    # to sort all by all coordinates takes many times as long
+    order[tied] = order[tied][np.lexsort(points[order[tied]].T[::-1])]
+    return order
+
+
+def _candidates(points: Array, rng: np.random.Generator) -> tuple[Array, bool]:
+    """Return edges that hold a short tree but for a chain, and whether it is the shortest."""
     count, dimensions = points.shape
-    nothing = np.zeros((0, 2), np.int64)
-    if dimensions < 2 or count < 3:
-        yield nothing, True
-        return
+    edges = np.zeros((0, 2), np.int64)
+    if dimensions == 1 or count < 3:
+        return edges, True
     if dimensions == 2:
         edges, whole = _delaunay(points)
-        yield edges, whole
         if whole:
-            return
+            return edges, True
     if count <= EXACT:
-        yield _prim(points, np.arange(count)[None]), True
-        return
-    for _ in range(TREES):
-        leaves = _leaves(points, rng)
-        sizes = sorted({len(leaf) for leaf in leaves})
-        blocks = [np.stack([leaf for leaf in leaves if len(leaf) == size]) for size in sizes]
-        yield np.concatenate([_prim(points, block) for block in blocks]), False
+        return _prim(points, np.arange(count)[None]), True
+    forest = [_prim(points, alike) for _ in range(TREES) for alike in _leaves(points, rng)]
+    return np.concatenate([edges, *forest]), False
 
 
 def _delaunay(points: Array) -> tuple[Array, bool]:
     """Return the edges of the triangulation, and whether all points are in it.
 
-    Points are left out where others are so much farther apart that these fall together in
-    rounding; of points on a line there is no triangulation.
+    Qhull leaves out points that are alike but for rounding beside the farthest ones, which
+    an outlier a million times as far off as the rest can bring about; of points on a line
+    there is no triangulation.
     """
     try:
         found = Delaunay(points - points.mean(axis=0))
@@ -115,7 +119,7 @@ def _delaunay(points: Array) -> tuple[Array, bool]:
         return np.zeros((0, 2), np.int64), False
     corners = found.simplices.astype(np.int64)
     edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    return edges, not len(found.coplanar)
+    return edges, bool(np.bincount(corners.ravel(), minlength=len(points)).all())
 
 
 def _leaves(points: Array, rng: np.random.Generator) -> list[Array]:
@@ -123,20 +127,22 @@ def _leaves(points: Array, rng: np.random.Generator) -> list[Array]:
 
     Returns
     -------
-    list of ndarray of int64
-        The points in each leaf; their numbers differ by one at most.
+    list of ndarray of int64, shape (n_leaves, size)
+        The points in the leaves of each size; sizes differ by one at most.
     """
     depth = int(np.ceil(np.log2(len(points) / LEAF)))
-    heights = points @ rng.normal(size=(points.shape[1], depth))
     leaves = [np.arange(len(points))]
-    for height in np.ascontiguousarray(heights.T):
+    for direction in rng.normal(size=(depth, points.shape[1])):
+        with threadpool_limits(limits=1):
+            heights = points @ direction
         halves = []
         for leaf in leaves:
             middle = len(leaf) // 2
-            placed = leaf[np.argpartition(height[leaf], middle)]
+            placed = leaf[np.argpartition(heights[leaf], middle)]
             halves += [placed[:middle], placed[middle:]]
         leaves = halves
-    return [np.sort(leaf) for leaf in leaves]
+    sizes = sorted({len(leaf) for leaf in leaves})
+    return [np.stack([leaf for leaf in leaves if len(leaf) == size]) for size in sizes]
 
 
 def _prim(points: Array, blocks: Array) -> Array:

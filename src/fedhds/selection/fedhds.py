@@ -7,8 +7,9 @@ A round of selection, in the paper's order:
 1. `FedHDS.group` (client, intra-client selection): the hidden states of the last token
    after every layer, concatenated, laid out in the plane by t-SNE, grouped by HDBSCAN.
    The groups' centroids (2 floats each) go to the server.
-2. `FedHDS.choose` (server, inter-client selection): all centroids grouped by HDBSCAN; in
-   each global group the centroid nearest to its centre is the representative.
+2. `FedHDS.choose` (server, inter-client selection): all centroids grouped by HDBSCAN (our
+   own, as a million may come in); in each global group the centroid nearest to its centre
+   is the representative.
 3. `FedHDS.pick` (client): per chosen group, the sample nearest to the group's centroid.
 
 The paper's ablations are options: which ``layers``, another ``fusion``, ``inter_client``
@@ -41,7 +42,7 @@ import numpy as np
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
 from fedhds.selection._hierarchy import densest_groups
-from fedhds.selection._spanning_tree import EXACT, spanning_tree
+from fedhds.selection._spanning_tree import spanning_tree
 from fedhds.types import (
     Array,
     Arrays,
@@ -55,7 +56,7 @@ from fedhds.types import (
 )
 
 GLOBAL_MIN_CLUSTER_SIZE = 2
-"""Of the server's HDBSCAN, as published."""
+"""Of the server's HDBSCAN, as published; its mutual reachability is then the distance."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,9 @@ class FedHDS(SelectionMethod):
 
         Notes
         -----
-        n centroids take n log n in the plane; in three dimensions and more n² up to `EXACT`
-        of them, and n log n beyond, where the groups are approximate (see `spanning_tree`).
+        n centroids take n log n in the plane; in more dimensions n² up to ten thousand of
+        them and n log n beyond, where the groups are approximate: see `spanning_tree`. Their
+        order and that of the clients is of no matter, save for which of equals is which.
         """
         clients = sorted(summaries)
         parts = _of_one_width([summaries[client]["centroids"] for client in clients])
@@ -244,8 +246,8 @@ class FedHDS(SelectionMethod):
             told.append("no global group formed, so every client group was chosen")
         if state["approximate"][0]:
             told.append(
-                f"{state['client_groups'][0]} client groups were compared approximately, "
-                f"as more than {EXACT} are in more than two dimensions"
+                f"the {state['client_groups'][0]} client groups were compared approximately, as "
+                "so many are in more than two dimensions or beside a far outlier"
             )
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
@@ -286,10 +288,10 @@ def _of_layers(states: Array, layers: Literal["all", "last"] | list[int]) -> Arr
 
 def _of_one_width(parts: Sequence[Array]) -> list[Array]:
     """Take as nothing what is of another width than most: an empty client's, or a forged one."""
-    widths = Counter(part.shape[1] for part in parts if len(part))
+    widths = Counter(part.shape[1] for part in parts if part.size)
     width = widths.most_common(1)[0][0] if widths else 0
     nothing = np.zeros((0, width), np.float32)
-    return [part if part.shape[1] == width else nothing for part in parts]
+    return [part if part.size and part.shape[1] == width else nothing for part in parts]
 
 
 def _noised(centroids: Array, variance: float, rng: np.random.Generator) -> Array:
