@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fedhds.rng import generator
-from fedhds.selection.fedhds import FedHDS, _divide, _of_layers
+from fedhds.selection.fedhds import FedHDS, _of_layers
 from fedhds.selection.fedhds_turbo import FedHDSTurbo
 from fedhds.types import Signals
 
@@ -199,20 +197,6 @@ def test_a_huge_budget_is_divided_at_once():
     given = [int(reply["samples"].sum()) for reply in replies.values()]
     assert sum(given) == 2 * 10**9
     assert max(given) <= 10**9
-
-
-@given(st.lists(st.integers(0, 3), max_size=12), st.data())
-def test_budget_is_divided_as_if_one_sample_was_given_after_the_other(owners, data):
-    capacity = data.draw(st.lists(st.integers(0, 9), min_size=4, max_size=4))
-    order = data.draw(st.permutations(range(len(owners))))
-    budget = data.draw(st.integers(0, 40))
-    left, given_by_hand = list(capacity), [0] * len(owners)
-    for group in list(order) * 10:  # no group has more than 9 to give
-        if left[owners[group]] and sum(given_by_hand) < budget:
-            left[owners[group]] -= 1
-            given_by_hand[group] += 1
-    arrays = (np.array(numbers, np.int64) for numbers in (order, owners, capacity))
-    assert _divide(budget, *arrays).tolist() == given_by_hand
 
 
 def test_many_centroids_in_many_dimensions_are_grouped_approximately_and_the_round_tells():

@@ -14,19 +14,20 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay, QhullError
+from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from fedhds.types import Array
 
-EXACT = 10_000
-"""Up to so many points the tree is exact in any dimension; it takes seconds, as n² does."""
+EXACT = 5_000
+"""Up to so many points the tree is exact in any dimension; that takes 200 MB, n² numbers."""
 
 TREES = 8
 LEAF = 64
 """Of the forest: how many trees, and the most points that a leaf holds."""
 
-BLOCK = 1 << 17
-"""Numbers handled at a time, so that they stay in the processor's cache."""
+BLOCK = 1 << 18
+"""Numbers handled at a time where many blocks of points are."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def spanning_tree(points: Array, rng: np.random.Generator) -> SpanningTree:
         is which.
     """
     order = _by_coordinates(points)
-    placed = points[order].astype(np.float64)
+    placed = points[order]
     distinct = np.append(True, (placed[1:] != placed[:-1]).any(axis=1)).nonzero()[0]
     found, exact = _candidates(placed[distinct], rng)
     # joins equal points, all points on a line, and whatever the others leave apart
@@ -114,7 +115,8 @@ def _delaunay(points: Array) -> tuple[Array, bool]:
     there is no triangulation.
     """
     try:
-        found = Delaunay(points - points.mean(axis=0))
+        exact = points.astype(np.float64)
+        found = Delaunay(exact - exact.mean(axis=0))
     except QhullError:
         return np.zeros((0, 2), np.int64), False
     corners = found.simplices.astype(np.int64)
@@ -132,7 +134,7 @@ def _leaves(points: Array, rng: np.random.Generator) -> list[Array]:
     """
     depth = int(np.ceil(np.log2(len(points) / LEAF)))
     leaves = [np.arange(len(points))]
-    for direction in rng.normal(size=(depth, points.shape[1])):
+    for direction in rng.normal(size=(depth, points.shape[1])).astype(points.dtype):
         with threadpool_limits(limits=1):
             heights = points @ direction
         halves = []
@@ -150,7 +152,7 @@ def _prim(points: Array, blocks: Array) -> Array:
 
     Parameters
     ----------
-    points : ndarray of float64, shape (n_points, dimensions)
+    points : ndarray, shape (n_points, dimensions)
     blocks : ndarray of int64, shape (n_blocks, size)
         Which points are in each block. Blocks are grown side by side, one point a step.
 
@@ -158,35 +160,34 @@ def _prim(points: Array, blocks: Array) -> Array:
     -------
     ndarray of int64, shape (n_blocks * (size - 1), 2)
     """
-    at_once = max(1, BLOCK // (blocks.shape[1] * points.shape[1]))
-    grown = [
-        _grow(points[blocks[start : start + at_once]]) for start in range(0, len(blocks), at_once)
-    ]
-    inside = np.concatenate(grown)
-    edges: Array = np.take_along_axis(blocks[:, :, None], inside, axis=1).reshape(-1, 2)
-    return edges
+    at_once = max(1, BLOCK // blocks.shape[1] ** 2)
+    edges = []
+    for start in range(0, len(blocks), at_once):
+        some = blocks[start : start + at_once]
+        squares = [cdist(members, members, "sqeuclidean") for members in points[some]]
+        edges.append(np.take_along_axis(some[:, :, None], _grow(np.stack(squares)), axis=1))
+    return np.concatenate(edges).reshape(-1, 2)
 
 
-def _grow(members: Array) -> Array:
-    """Return the ends of each block's edges, shape (n_blocks, size - 1, 2), by place in it."""
-    count, size, _ = members.shape
+def _grow(squares: Array) -> Array:
+    """Return each block's edges, shape (n_blocks, size - 1, 2), from (n_blocks, size, size)."""
+    count, size, _ = squares.shape
     rows = np.arange(count)
-    squares = np.full((count, size), np.inf)
-    nearest = np.zeros((count, size), np.int64)
     outside = np.ones((count, size), bool)
-    ends = np.zeros((count, size - 1, 2), np.int64)
+    reach = np.full((count, size), np.inf)
+    nearest = np.zeros((count, size), np.int64)
     newest = np.zeros(count, np.int64)
+    edges = np.zeros((count, size - 1, 2), np.int64)
     for step in range(size - 1):
         outside[rows, newest] = False
-        squares[rows, newest] = np.inf
-        gaps = members - members[rows, newest][:, None]
-        fresh = np.einsum("bsd,bsd->bs", gaps, gaps)
-        closer = outside & (fresh < squares)
-        squares[closer] = fresh[closer]
+        reach[rows, newest] = np.inf
+        fresh = squares[rows, newest]
+        closer = outside & (fresh < reach)
+        reach = np.where(closer, fresh, reach)
         nearest = np.where(closer, newest[:, None], nearest)
-        newest = squares.argmin(axis=1)
-        ends[:, step] = np.stack([nearest[rows, newest], newest], axis=1)
-    return ends
+        newest = reach.argmin(axis=1)
+        edges[:, step, 0], edges[:, step, 1] = nearest[rows, newest], newest
+    return edges
 
 
 def _shortest(points: Array, edges: Array) -> tuple[Array, Array]:
@@ -200,15 +201,15 @@ def _shortest(points: Array, edges: Array) -> tuple[Array, Array]:
     # ranks in the place of lengths: none are equal, and none is 0, which SciPy takes for no edge
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)
-    graph = csr_array((ranks, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    graph = csr_array((ranks, tuple(edges.T.astype(np.int32))), shape=(count, count))
     kept = order[np.sort(minimum_spanning_tree(graph).data).astype(np.int64) - 1]
     return edges[kept], lengths[kept]
 
 
 def _lengths(points: Array, edges: Array) -> Array:
     """Return the edges' lengths, a block of edges at a time."""
-    parts = [
-        np.linalg.norm(points[some[:, 0]] - points[some[:, 1]], axis=1)
-        for some in np.array_split(edges, max(1, edges.size * points.shape[1] // BLOCK))
-    ]
-    return np.concatenate(parts)
+    lengths = []
+    for some in np.array_split(edges, max(1, edges.size * points.shape[1] // BLOCK)):
+        ends = points[some].astype(np.float64)
+        lengths.append(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1))
+    return np.concatenate(lengths)

@@ -39,6 +39,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from fedhds.selection._budget import take_turns
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
 from fedhds.selection._hierarchy import densest_groups
@@ -204,7 +205,7 @@ class FedHDS(SelectionMethod):
 
         Notes
         -----
-        n centroids take n log n in the plane; in more dimensions n² up to ten thousand of
+        n centroids take n log n in the plane; in more dimensions n² up to five thousand of
         them and n log n beyond, where the groups are approximate: see `spanning_tree`. Their
         order and that of the clients is of no matter, save for which of equals is which.
         """
@@ -219,7 +220,8 @@ class FedHDS(SelectionMethod):
             wanted[order[:representatives]] = 1
         else:
             capacity = np.array([int(summaries[client]["samples"][0]) for client in clients])
-            wanted = _divide(budget, order, np.repeat(np.arange(len(clients)), lengths), capacity)
+            owners = np.repeat(np.arange(len(clients)), lengths)
+            wanted = take_turns(budget, order, owners, capacity)
         replies = {}
         for client, mine in zip(clients, np.split(wanted, np.cumsum(lengths)[:-1]), strict=True):
             groups = np.flatnonzero(mine)
@@ -326,51 +328,6 @@ def _representatives(centroids: Array, labels: Array, memberships: Array) -> tup
     others = np.delete(by_distance, nearest)
     noise = np.flatnonzero(labels == NOISE)
     return np.concatenate([by_distance[nearest][largest_first], others, noise]), len(nearest)
-
-
-def _divide(budget: int, order: Array, owners: Array, capacity: Array) -> Array:
-    """Say how many samples each client group gives, so that the budget is spent exactly.
-
-    The groups in ``order`` give one sample each in turn, over and over; one whose client has
-    nothing left is passed over.
-
-    Parameters
-    ----------
-    budget : int
-    order : ndarray of int64, shape (n_groups,)
-        The groups, first the one to give first.
-    owners : ndarray of int64, shape (n_groups,)
-        The client of each group, by position in ``capacity``.
-    capacity : ndarray of int64, shape (n_clients,)
-        How many samples each client has; what one without any group says is ignored.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_groups,)
-        By group; sums to the budget or to all the samples there are.
-    """
-    ranked = owners[order]
-    by_owner = np.argsort(ranked, kind="stable")
-    counts = np.bincount(owners, minlength=len(capacity))
-    places = np.empty_like(order)
-    places[by_owner] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # of a client's k groups the one at place i gives its i-th sample, then the one k later
-    limits = np.maximum(0, -((places - capacity[ranked]) // counts[ranked]))
-    remaining = min(budget, int(limits.sum()))
-    low, high = 0, int(limits.max(initial=0))
-    while low < high:
-        turns = (low + high + 1) // 2
-        low, high = (turns, high) if _given(limits, turns) <= remaining else (low, turns - 1)
-    given = np.minimum(limits, low)
-    given[np.flatnonzero(limits > low)[: remaining - int(given.sum())]] += 1
-    wanted = np.empty_like(given)
-    wanted[order] = given
-    return wanted
-
-
-def _given(limits: Array, turns: int) -> int:
-    """Return how many samples are given in so many whole turns."""
-    return int(np.minimum(limits, turns).sum())
 
 
 def _distances(points: Array, centres: Array) -> Array:
