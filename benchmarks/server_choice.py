@@ -6,7 +6,7 @@ One line of the first table is one call of `FedHDS.choose` in a process of its o
 thread. The centroids are drawn: n / 50 clients with 50 groups each, every group about one of
 n / 1000 topics (20 at least) that are uniform in a cube and spread by log-normal amounts; each
 client is a little off. The second table compares the approximate way, which is for more than
-five thousand centroids in more than two dimensions, with the exact one where both can be had.
+ten thousand centroids in more than two dimensions, with the exact one where both can be had.
 ``--most`` cuts the sizes short; without ``--write`` the tables are printed only.
 """
 

@@ -8,6 +8,7 @@ Freund 2008). One thread, as in `_fusion`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +20,15 @@ from threadpoolctl import threadpool_limits
 
 from fedhds.types import Array
 
-EXACT = 5_000
-"""Up to so many points the tree is exact in any dimension; that takes 200 MB, n² numbers."""
+EXACT = 10_000
+"""Up to so many points the tree is exact in any dimension; it takes seconds, as n² does."""
 
 TREES = 8
 LEAF = 64
 """Of the forest: how many trees, and the most points that a leaf holds."""
 
 BLOCK = 1 << 18
-"""Numbers handled at a time where many blocks of points are."""
+"""Numbers handled at a time where all at once would take much memory."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def _candidates(points: Array, rng: np.random.Generator) -> tuple[Array, bool]:
         if whole:
             return edges, True
     if count <= EXACT:
-        return _prim(points, np.arange(count)[None]), True
-    forest = [_prim(points, alike) for _ in range(TREES) for alike in _leaves(points, rng)]
+        return _within_all(points.astype(np.float64)), True
+    forest = [_within(points, alike) for _ in range(TREES) for alike in _leaves(points, rng)]
     return np.concatenate([edges, *forest]), False
 
 
@@ -147,41 +148,55 @@ def _leaves(points: Array, rng: np.random.Generator) -> list[Array]:
     return [np.stack([leaf for leaf in leaves if len(leaf) == size]) for size in sizes]
 
 
-def _prim(points: Array, blocks: Array) -> Array:
-    """Join the points within each block by their shortest tree (Prim 1957).
+def _within_all(points: Array) -> Array:
+    """Return the edges of the shortest tree over all points, whose distances are not kept."""
+    edges: Array = _prim(
+        (1, len(points)), lambda newest: cdist(points[newest], points, "sqeuclidean")
+    )[0]
+    return edges
+
+
+def _within(points: Array, leaves: Array) -> Array:
+    """Return the edges of the shortest tree over each leaf, of leaves (n_leaves, size)."""
+    at_once = max(1, BLOCK // leaves.shape[1] ** 2)
+    return np.concatenate(
+        [_within_some(points, leaves[i : i + at_once]) for i in range(0, len(leaves), at_once)]
+    )
+
+
+def _within_some(points: Array, leaves: Array) -> Array:
+    squares = np.stack([cdist(members, members, "sqeuclidean") for members in points[leaves]])
+    inside = _prim(leaves.shape, lambda newest: squares[np.arange(len(leaves)), newest])
+    edges: Array = np.take_along_axis(leaves[:, :, None], inside, axis=1).reshape(-1, 2)
+    return edges
+
+
+def _prim(shape: tuple[int, int], distances: Callable[[Array], Array]) -> Array:
+    """Grow the shortest trees over several sets of points side by side (Prim 1957).
 
     Parameters
     ----------
-    points : ndarray, shape (n_points, dimensions)
-    blocks : ndarray of int64, shape (n_blocks, size)
-        Which points are in each block. Blocks are grown side by side, one point a step.
+    shape : (int, int)
+        How many sets there are and how many points each holds.
+    distances : callable
+        Given one point of each set, their distances (or squares) to all of the set, of
+        that shape.
 
     Returns
     -------
-    ndarray of int64, shape (n_blocks * (size - 1), 2)
+    ndarray of int64, shape (n_sets, size - 1, 2)
     """
-    at_once = max(1, BLOCK // blocks.shape[1] ** 2)
-    edges = []
-    for start in range(0, len(blocks), at_once):
-        some = blocks[start : start + at_once]
-        squares = [cdist(members, members, "sqeuclidean") for members in points[some]]
-        edges.append(np.take_along_axis(some[:, :, None], _grow(np.stack(squares)), axis=1))
-    return np.concatenate(edges).reshape(-1, 2)
-
-
-def _grow(squares: Array) -> Array:
-    """Return each block's edges, shape (n_blocks, size - 1, 2), from (n_blocks, size, size)."""
-    count, size, _ = squares.shape
+    count, size = shape
     rows = np.arange(count)
-    outside = np.ones((count, size), bool)
-    reach = np.full((count, size), np.inf)
-    nearest = np.zeros((count, size), np.int64)
+    outside = np.ones(shape, bool)
+    reach = np.full(shape, np.inf)
+    nearest = np.zeros(shape, np.int64)
     newest = np.zeros(count, np.int64)
     edges = np.zeros((count, size - 1, 2), np.int64)
     for step in range(size - 1):
         outside[rows, newest] = False
         reach[rows, newest] = np.inf
-        fresh = squares[rows, newest]
+        fresh = distances(newest)
         closer = outside & (fresh < reach)
         reach = np.where(closer, fresh, reach)
         nearest = np.where(closer, newest[:, None], nearest)

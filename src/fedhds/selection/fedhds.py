@@ -205,7 +205,7 @@ class FedHDS(SelectionMethod):
 
         Notes
         -----
-        n centroids take n log n in the plane; in more dimensions n² up to five thousand of
+        n centroids take n log n in the plane; in more dimensions n² up to ten thousand of
         them and n log n beyond, where the groups are approximate: see `spanning_tree`. Their
         order and that of the clients is of no matter, save for which of equals is which.
         """
