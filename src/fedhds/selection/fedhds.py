@@ -206,8 +206,9 @@ class FedHDS(SelectionMethod):
         Notes
         -----
         n centroids take n log n in the plane; in more dimensions n² up to ten thousand of
-        them and n log n beyond, where the groups are approximate: see `spanning_tree`. Their
-        order and that of the clients is of no matter, save for which of equals is which.
+        them and n log n beyond, where the groups are approximate: see `spanning_tree`. The
+        groups hang on the centroids alone and not on the order they come in; of centroids
+        equally near to a centre the first is the representative.
         """
         clients = sorted(summaries)
         parts = _of_one_width([summaries[client]["centroids"] for client in clients])
@@ -249,7 +250,7 @@ class FedHDS(SelectionMethod):
         if state["approximate"][0]:
             told.append(
                 f"the {state['client_groups'][0]} client groups were compared approximately, as "
-                "so many are in more than two dimensions or beside a far outlier"
+                "so many are in more than two dimensions, beside a far outlier or on a line"
             )
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
