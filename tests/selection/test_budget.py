@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedhds.selection._budget import apportion
+from fedhds.selection._budget import apportion, take_turns
 
 SIZES = st.lists(st.integers(0, 50), min_size=1, max_size=20)
 
@@ -29,3 +29,17 @@ def test_no_share_is_a_whole_sample_off_its_proportion(sizes, budget):
     budget = min(budget, sum(sizes))
     exact = np.array(sizes) * budget / max(sum(sizes), 1)
     assert (np.abs(apportion(budget, sizes) - exact) < 1).all()
+
+
+@given(st.lists(st.integers(0, 3), max_size=12), st.data())
+def test_turns_are_as_if_one_sample_was_given_after_the_other(owners, data):
+    capacity = data.draw(st.lists(st.integers(0, 9), min_size=4, max_size=4))
+    order = data.draw(st.permutations(range(len(owners))))
+    budget = data.draw(st.integers(0, 40))
+    left, given_by_hand = list(capacity), [0] * len(owners)
+    for group in list(order) * 10:  # no group has more than 9 to give
+        if left[owners[group]] and sum(given_by_hand) < budget:
+            left[owners[group]] -= 1
+            given_by_hand[group] += 1
+    arrays = (np.array(numbers, np.int64) for numbers in (order, owners, capacity))
+    assert take_turns(budget, *arrays).tolist() == given_by_hand

@@ -199,6 +199,19 @@ def test_a_huge_budget_is_divided_at_once():
     assert max(given) <= 10**9
 
 
+def test_many_centroids_in_many_dimensions_are_grouped_approximately_and_the_round_tells():
+    # 240 clients with a group in each of 50 heaps: 12000 centroids
+    heaps = 100 * generator(0, "heaps").normal(size=(50, 8))
+    rng = generator(0, "clients")
+    facts = summaries()[0]
+    told = {c: facts | {"centroids": heaps + rng.normal(size=(50, 8))} for c in range(240)}
+    method = FedHDS(dimensions=8)
+    state, replies = method.choose({}, told, None, RNG)
+    assert state["global_groups"] == 50
+    assert sum(chosen(replies).values()) == 50
+    assert "12000 client groups were compared approximately" in method.remarks(state)[0]
+
+
 def test_rounding_noise_is_no_structure():
     rng = generator(0, "rounding")
     states = 1 + 1e-7 * rng.normal(size=(20, 3, 4))
@@ -206,13 +219,22 @@ def test_rounding_noise_is_no_structure():
     assert summary["centroids"].tolist() == [[0.0, 0.0]]
 
 
-def test_centroids_of_another_width_are_taken_as_none():
+@pytest.mark.parametrize("width", [0, 5])
+def test_centroids_of_another_width_are_taken_as_none(width):
     # with fusion "none" the server does not know the width; client 1's is not that of the others
     forged = summaries()
-    forged[1]["centroids"] = np.zeros((3, 5), np.float32)
+    forged[1]["centroids"] = np.zeros((3, width), np.float32)
     _, replies = FedHDS(fusion="none").choose({}, forged, None, RNG)
     assert sorted(replies) == [0, 1, 2]
     assert len(replies[1]["groups"]) == 0
+
+
+def test_centroids_without_any_number_are_taken_as_none():
+    forged = summaries()
+    for summary in forged.values():
+        summary["centroids"] = np.zeros((3, 0), np.float32)
+    _, replies = FedHDS(fusion="none").choose({}, forged, 5, RNG)
+    assert chosen(replies) == {}
 
 
 # --- the ablations ------------------------------------------------------------------------------

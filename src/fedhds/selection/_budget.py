@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,3 +41,44 @@ def apportion(budget: int, sizes: Sequence[int] | Array) -> Array:
     whole[order[: budget - int(whole.sum())]] += 1
     shares: Array = whole
     return shares
+
+
+def take_turns(budget: int, order: Array, owners: Array, capacity: Array) -> Array:
+    """Divide ``budget`` among groups that give a sample each in turn, exactly.
+
+    The groups in ``order`` give one sample each in turn, over and over; one whose client has
+    nothing left is passed over.
+
+    Parameters
+    ----------
+    budget : int
+    order : ndarray of int64, shape (n_groups,)
+        The groups, first the one to give first.
+    owners : ndarray of int64, shape (n_groups,)
+        The client of each group, by position in ``capacity``.
+    capacity : ndarray of int64, shape (n_clients,)
+        How many samples each client has; what one without any group says is ignored.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_groups,)
+        By group; sums to the budget or to all the samples there are.
+    """
+    ranked = owners[order]
+    by_owner = np.argsort(ranked, kind="stable")
+    counts = np.bincount(owners, minlength=len(capacity))
+    places = np.empty_like(order)
+    places[by_owner] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # of a client's k groups the one at place i gives its i-th sample, then the one k later
+    limits = np.maximum(0, -((places - capacity[ranked]) // counts[ranked]))
+    remaining = min(budget, int(limits.sum()))
+    whole_turns = bisect(
+        range(1, int(limits.max(initial=0)) + 1),
+        remaining,
+        key=lambda turns: int(np.minimum(limits, turns).sum()),
+    )
+    given = np.minimum(limits, whole_turns)
+    given[np.flatnonzero(limits > whole_turns)[: remaining - int(given.sum())]] += 1
+    wanted = np.empty_like(given)
+    wanted[order] = given
+    return wanted

@@ -37,7 +37,7 @@ def hdbscan(points: Array, min_cluster_size: int) -> tuple[Array, Array]:
         found = HDBSCAN(min_cluster_size=min_cluster_size, n_jobs=1, copy=True).fit(
             points.astype(np.float64)
         )
-    return _in_order_of_appearance(found.labels_), np.asarray(found.probabilities_)
+    return in_order_of_appearance(found.labels_), np.asarray(found.probabilities_)
 
 
 def kmeans(points: Array, groups: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -54,20 +54,22 @@ def kmeans(points: Array, groups: int, rng: np.random.Generator) -> tuple[Array,
         found = KMeans(count, n_init=10, random_state=seed).fit(points.astype(np.float64))
     alone = np.bincount(found.labels_)[found.labels_] == 1
     labels = np.where(alone, NOISE, found.labels_)
-    return _in_order_of_appearance(labels), (~alone).astype(np.float64)
+    return in_order_of_appearance(labels), (~alone).astype(np.float64)
 
 
 def weighted_means(points: Array, labels: Array, weights: Array) -> Array:
     """Return each group's weighted mean point, shape (n_groups, dimensions), by label."""
     grouped = labels != NOISE
-    sums = np.zeros((int(labels.max(initial=NOISE)) + 1, points.shape[1]))
-    np.add.at(sums, labels[grouped], points[grouped] * weights[grouped, None])
-    totals = np.bincount(labels[grouped], weights[grouped], minlength=len(sums))
-    means: Array = sums / totals[:, None]
+    mine, shares = labels[grouped], weights[grouped]
+    count = int(labels.max(initial=NOISE)) + 1
+    means = np.zeros((count, points.shape[1]))
+    for axis, values in enumerate(points.T):
+        means[:, axis] = np.bincount(mine, values[grouped] * shares, count)
+    means /= np.bincount(mine, shares, count)[:, None]
     return means
 
 
-def _in_order_of_appearance(labels: Array) -> Array:
+def in_order_of_appearance(labels: Array) -> Array:
     """Renumber groups by their first member, so that numbers do not hang on internals."""
     groups, firsts = np.unique(labels[labels != NOISE], return_index=True)
     renumbered = np.full(len(labels), NOISE, dtype=np.int64)

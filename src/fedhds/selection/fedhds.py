@@ -7,8 +7,9 @@ A round of selection, in the paper's order:
 1. `FedHDS.group` (client, intra-client selection): the hidden states of the last token
    after every layer, concatenated, laid out in the plane by t-SNE, grouped by HDBSCAN.
    The groups' centroids (2 floats each) go to the server.
-2. `FedHDS.choose` (server, inter-client selection): all centroids grouped by HDBSCAN; in
-   each global group the centroid nearest to its centre is the representative.
+2. `FedHDS.choose` (server, inter-client selection): all centroids grouped by HDBSCAN (our
+   own, as a million may come in); in each global group the centroid nearest to its centre
+   is the representative.
 3. `FedHDS.pick` (client): per chosen group, the sample nearest to the group's centroid.
 
 The paper's ablations are options: which ``layers``, another ``fusion``, ``inter_client``
@@ -38,8 +39,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from fedhds.selection._budget import take_turns
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
+from fedhds.selection._hierarchy import densest_groups
+from fedhds.selection._spanning_tree import spanning_tree
 from fedhds.types import (
     Array,
     Arrays,
@@ -53,7 +57,7 @@ from fedhds.types import (
 )
 
 GLOBAL_MIN_CLUSTER_SIZE = 2
-"""Of the server's HDBSCAN, as published."""
+"""Of the server's HDBSCAN, as published; its mutual reachability is then the distance."""
 
 
 @dataclass(frozen=True)
@@ -193,43 +197,61 @@ class FedHDS(SelectionMethod):
         -------
         state : dict
             What `remarks` tells of: how many ``client_groups`` came in, how many
-            ``global_groups`` formed, and how many ``ungrouped`` clients there were.
+            ``global_groups`` formed, whether they are ``approximate``, and how many
+            ``ungrouped`` clients there were.
         replies : dict
             Per client ``groups``, the numbers of its chosen groups, and ``samples``, how
             many samples each is to give.
+
+        Notes
+        -----
+        n centroids take n log n in the plane; in more dimensions n² up to ten thousand of
+        them and n log n beyond, where the groups are approximate: see `spanning_tree`. The
+        groups hang on the centroids alone and not on the order they come in; of centroids
+        equally near to a centre the first is the representative.
         """
         clients = sorted(summaries)
         parts = _of_one_width([summaries[client]["centroids"] for client in clients])
-        owners = np.repeat(clients, [len(part) for part in parts])
-        numbers = np.concatenate([np.arange(len(part)) for part in parts])
+        lengths = [len(part) for part in parts]
         centroids = np.concatenate(parts)
-        labels, memberships = self._compared(centroids)
+        labels, memberships, exact = self._compared(centroids, rng)
         order, representatives = _representatives(centroids, labels, memberships)
-        # what a client without any group says it has cannot be asked for
-        capacity = {int(c): int(summaries[c]["samples"][0]) for c in np.unique(owners)}
-        wanted = _divide(order, representatives, owners, capacity, budget)
+        if budget is None:
+            wanted = np.zeros(len(order), dtype=np.int64)
+            wanted[order[:representatives]] = 1
+        else:
+            capacity = np.array([int(summaries[client]["samples"][0]) for client in clients])
+            owners = np.repeat(np.arange(len(clients)), lengths)
+            wanted = take_turns(budget, order, owners, capacity)
         replies = {}
-        for client in clients:
-            mine = np.flatnonzero((owners == client) & (wanted > 0))
-            replies[client] = {"groups": numbers[mine], "samples": wanted[mine]}
+        for client, mine in zip(clients, np.split(wanted, np.cumsum(lengths)[:-1]), strict=True):
+            groups = np.flatnonzero(mine)
+            replies[client] = {"groups": groups, "samples": mine[groups]}
         counts = {
             "client_groups": np.array([len(order)]),
             "global_groups": np.array([int(labels.max(initial=NOISE)) + 1]),
+            "approximate": np.array([int(not exact)]),
             "ungrouped": np.array([sum(int(summaries[c]["ungrouped"][0]) for c in clients)]),
         }
         return counts, replies
 
-    def _compared(self, centroids: Array) -> tuple[Array, Array]:
-        """Group all clients' centroids: labels and memberships."""
-        if not self.inter_client:
-            return np.full(len(centroids), NOISE), np.zeros(len(centroids))
-        return hdbscan(centroids, GLOBAL_MIN_CLUSTER_SIZE)
+    def _compared(self, centroids: Array, rng: np.random.Generator) -> tuple[Array, Array, bool]:
+        """Group all clients' centroids: labels, memberships, and whether they are exact."""
+        if not self.inter_client or len(centroids) < GLOBAL_MIN_CLUSTER_SIZE:
+            return np.full(len(centroids), NOISE), np.zeros(len(centroids)), True
+        tree = spanning_tree(centroids, rng)
+        return *densest_groups(tree.edges, tree.lengths, GLOBAL_MIN_CLUSTER_SIZE), tree.exact
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
         told = []
         if self.inter_client and not state["global_groups"][0]:
             told.append("no global group formed, so every client group was chosen")
+        if state["approximate"][0]:
+            told.append(
+                f"the {state['client_groups'][0]} client groups were compared approximately, as "
+                "so many are in more than two dimensions, beside a far outlier or on a line"
+            )
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
         return tuple(told)
@@ -269,10 +291,10 @@ def _of_layers(states: Array, layers: Literal["all", "last"] | list[int]) -> Arr
 
 def _of_one_width(parts: Sequence[Array]) -> list[Array]:
     """Take as nothing what is of another width than most: an empty client's, or a forged one."""
-    widths = Counter(part.shape[1] for part in parts if len(part))
+    widths = Counter(part.shape[1] for part in parts if part.size)
     width = widths.most_common(1)[0][0] if widths else 0
     nothing = np.zeros((0, width), np.float32)
-    return [part if part.shape[1] == width else nothing for part in parts]
+    return [part if part.size and part.shape[1] == width else nothing for part in parts]
 
 
 def _noised(centroids: Array, variance: float, rng: np.random.Generator) -> Array:
@@ -307,43 +329,6 @@ def _representatives(centroids: Array, labels: Array, memberships: Array) -> tup
     others = np.delete(by_distance, nearest)
     noise = np.flatnonzero(labels == NOISE)
     return np.concatenate([by_distance[nearest][largest_first], others, noise]), len(nearest)
-
-
-def _divide(
-    order: Array,
-    representatives: int,
-    owners: Array,
-    capacity: Mapping[int, int],
-    budget: int | None,
-) -> Array:
-    """Say how many samples each client group gives: one a representative, or the budget.
-
-    With a budget the ranked groups give one sample each in turn, over and over, until it is
-    spent; a group whose client has nothing left is passed over.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_centroids,)
-        By position, not by rank; sums to the budget or to all the samples there are.
-    """
-    wanted = np.zeros(len(order), dtype=np.int64)
-    if budget is None:
-        wanted[order[:representatives]] = 1
-        return wanted
-    left = dict(capacity)
-    remaining = min(budget, sum(capacity.values()))
-    while remaining:
-        active = [p for p in order if left[int(owners[p])]]
-        shares = Counter(int(owners[p]) for p in active)
-        # all whole turns at once, then the last one until something runs out
-        turns = min(remaining // len(active), *(left[c] // n for c, n in shares.items()))
-        for position in active:
-            owner = int(owners[position])
-            count = turns or int(remaining > 0 and left[owner] > 0)
-            wanted[position] += count
-            left[owner] -= count
-            remaining -= count
-    return wanted
 
 
 def _distances(points: Array, centres: Array) -> Array:
