@@ -180,3 +180,12 @@ def random_samples(count: int, seed: int = 0, longest: int = 12) -> list[Sample]
         return rng.integers(UNKNOWN + 1, 90, size=rng.integers(1, longest)).tolist()
 
     return [sample(draw(), [*draw(), EOS]) for _ in range(count)]
+
+
+def alike_samples(count: int = 6, beginning: int = 20) -> list[Sample]:
+    """Draw samples that all begin with the same tokens and differ from the next one on."""
+    shared = list(range(10, 10 + beginning))
+    return [
+        sample([*shared, 50 + i, *one.prompt], one.response)
+        for i, one in enumerate(random_samples(count))
+    ]

@@ -1,11 +1,18 @@
-"""Batches of token sequences: grouped by length, padded on either side, masked."""
+"""Batches of token sequences: filled by tokens, padded on either side, masked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+
+TOKENS: Mapping[str, int] = {"cpu": 1024, "cuda": 16384}
+"""How many tokens a forward pass takes at a time, by the device's type.
+
+More are no faster: a CPU's caches overflow, a GPU is full (measured on a CPU, see
+``benchmarks/results/speed.md``; not on a GPU).
+"""
 
 
 @dataclass(frozen=True)
@@ -16,14 +23,25 @@ class Batch:
     mask: torch.Tensor
 
 
-def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
+def by_length(lengths: Sequence[int], size: int, device: torch.device) -> list[list[int]]:
     """Group positions of similar length, longest first, so that little is padded.
 
-    Longest first shows at once whether the largest batch fits into memory. Ties keep
-    their order, so the result depends on the lengths alone.
+    A batch has at most ``size`` sequences, and no more than a forward pass on ``device``
+    takes at a time, padding included; but always one. Longest first shows at once whether
+    the largest batch fits into memory. Ties keep their order, so the result depends on the
+    lengths alone.
     """
     order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
-    return [order[start : start + size] for start in range(0, len(order), size)]
+    tokens = TOKENS.get(device.type, TOKENS["cpu"])
+    batches: list[list[int]] = []
+    for position in order:
+        last = batches[-1] if batches else []
+        room = tokens // max(1, lengths[last[0]]) if last else 0
+        if len(last) < min(size, room):
+            last.append(position)
+        else:
+            batches.append([position])
+    return batches
 
 
 def pad(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from fedhds.batching import Batch
+from fedhds.batching import Batch, by_length
 from fedhds.models import base_of, forward, numberless
 from fedhds.tuning.options import TuningOptions
 
@@ -91,13 +91,15 @@ def estimate(
     # logits in the model's own numbers, in float32, and their gradient
     logits = shapes.response * base.config.get_text_config().vocab_size * (width + 2 * EXACT)
     training = _kept(model, base, shapes, tuning) + tuning.batch_size * logits
+    # keys and values are copied when rows come together or leave
     generated = (shapes.prompt + shapes.answer) * _cached(base)
+    scored = len(by_length([shapes.sample] * shapes.batch, shapes.batch, torch.device(device))[0])
     parts = {
         "weights": _weights(model, base, quantization),
         "proxy": proxy,
         "adapter": trainable * EXACT * (2 + OPTIMIZER_STATES[tuning.optimizer]),
         "training": round(training * holes),
-        "evaluation": round(shapes.batch * max(logits, generated) * holes),
+        "evaluation": round(max(scored * logits, 2 * shapes.batch * generated) * holes),
     }
     working = max(parts["training"], parts["evaluation"])
     resting = parts["weights"] + parts["proxy"] + parts["adapter"]

@@ -4,7 +4,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from tiny import EOS, POSITIONS, random_samples, sample, tiny_language_model
+from tiny import EOS, POSITIONS, alike_samples, random_samples, sample, tiny_language_model
 from transformers import GenerationConfig
 
 from fedhds.evaluation.generation import generate
@@ -43,6 +43,22 @@ def learned(texts):
 def test_equals_decoding_token_by_token(any_model):
     expected = [greedy(any_model, prompt, 8) for prompt in prompts()]
     assert generate(any_model, prompts(), 8, 4, QUIET) == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6])
+def test_prompts_that_begin_alike_give_the_same_answers(any_model, batch_size):
+    alike = [one.prompt for one in alike_samples()]
+    expected = [greedy(any_model, prompt, 8) for prompt in alike]
+    assert generate(any_model, alike, 8, batch_size, QUIET) == expected
+
+
+def test_answers_that_have_ended_take_no_more_part():
+    model, rows = learned(["a", "Yes, of course", "12 + 3", "no", "a b", "x"]), []
+    model.base.register_forward_hook(lambda _, args, output: rows.append(len(args[0])))
+    generate(model, prompts(), 30, 6, QUIET)
+    assert rows[0] == 6
+    assert rows[-1] < 3
+    assert rows == sorted(rows, reverse=True)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 6])

@@ -3,7 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tiny import ARCHITECTURES, sample, tiny_language_model, tiny_model, tiny_tokenizer
+from tiny import (
+    ARCHITECTURES,
+    alike_samples,
+    sample,
+    tiny_language_model,
+    tiny_model,
+    tiny_tokenizer,
+)
 
 from fedhds.batching import pad
 from fedhds.models import LanguageModel
@@ -86,11 +93,26 @@ def test_restores_training_mode_and_leaves_no_hook(model, samples):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.base.modules())
 
 
-def test_computes_the_logits_of_one_token_alone(model, samples):
-    seen = []
-    model.base.lm_head.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
+def test_computes_no_logits(model, samples):
+    model.base.lm_head.register_forward_pre_hook(lambda *_: pytest.fail("the head ran"))
     compute(model, samples, 7, QUIET)
-    assert seen == [1]
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "opt-projected"])
+def test_what_all_samples_begin_with_is_read_once(architecture):
+    model, alike, seen = tiny_language_model(architecture), alike_samples(), []
+    expected = one_by_one(model, alike)
+    model.base.get_input_embeddings().register_forward_hook(
+        lambda module, args, output: seen.append(args[0].numel())
+    )
+    np.testing.assert_allclose(compute(model, alike, 3, QUIET), expected, atol=1e-4)
+    assert seen[0] == 20  # the beginning by itself; then batches without it
+    assert sum(seen) < sum(one.length for one in alike)
+
+
+def test_a_sample_that_is_all_beginning_keeps_a_token_of_its_own(model):
+    alike = [sample(list(range(5, 30)), []), sample(list(range(5, 30)), [7])]
+    np.testing.assert_allclose(compute(model, alike, 2, QUIET), one_by_one(model, alike), atol=1e-4)
 
 
 def test_refuses_states_that_are_not_finite(model, samples):

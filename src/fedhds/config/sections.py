@@ -133,13 +133,15 @@ class EvaluationConfig(Section):
 
     ``per_task`` caps the samples of an unseen task (null: all). ``validation`` is the share
     each client holds out; each evaluation asks the same ``clients`` clients (null: all).
+    ``batch_size`` is how many answers are written side by side, and the most samples of a
+    forward pass where a model only reads.
     ``patience`` stops after so many evaluations without a better validation loss.
     """
 
     every: int = Field(0, ge=0)
     per_task: Annotated[int, Field(ge=1)] | None = 20
     max_new_tokens: int = Field(128, ge=1)
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(32, ge=1)
     validation: float = Field(0.05, ge=0, le=0.5)
     clients: Annotated[int, Field(ge=1)] | None = 20
     patience: Annotated[int, Field(ge=1)] | None = None

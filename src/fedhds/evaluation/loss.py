@@ -20,7 +20,7 @@ def losses(
     Parameters
     ----------
     batch_size : int
-        Samples per forward pass; it does not change the numbers beyond rounding.
+        Samples per forward pass at most; it does not change the numbers beyond rounding.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def losses(
     """
     result = np.zeros((len(samples), 2))
     result[:, 1] = [predicted(sample) for sample in samples]
-    batches = by_length([sample.length for sample in samples], batch_size)
+    batches = by_length([sample.length for sample in samples], batch_size, model.device)
     with inference(model.model):
         for chosen in progress.track(batches, "evaluation: loss", len(batches)):
             summed = response_losses(model, [samples[i] for i in chosen])

@@ -23,6 +23,9 @@ SMALLEST_MAP = 4
 ALIKE = 1e-6
 """Differences this small beside the values are rounding, and no structure to lay out."""
 
+BLOCK = 4096
+"""Features that are worked on at a time, so that no copy of all of them is made."""
+
 
 def fuse(features: Array, fusion: Fusion, dimensions: int, rng: np.random.Generator) -> Array:
     """Fuse features (FedHDS, section 4.1; PCA, Kernel PCA and none are its ablation).
@@ -44,14 +47,16 @@ def fuse(features: Array, fusion: Fusion, dimensions: int, rng: np.random.Genera
     Notes
     -----
     t-SNE's perplexity is ``min(30, n_samples - 1)`` as in the paper, since it must be less
-    than ``n_samples``; up to three dimensions it is Barnes-Hut, O(n log n) after the O(n^2
-    n_features) neighbour search, above it is exact. Kernel PCA has a Gaussian kernel of
+    than ``n_samples``; up to three dimensions it is Barnes-Hut, above it is exact. It sees
+    the samples' distances alone, so it is given all of their principal coordinates, at most
+    as many as there are samples, in the place of the features: O(n^2 n_features) once, and
+    O(n log n) a step from there. Kernel PCA has a Gaussian kernel of
     width ``1 / (n_features * variance)``, which does not hang on the features' scale.
     """
     seed = int(rng.integers(2**31))
     count = len(features)
     width = features.shape[1] if fusion == "none" else dimensions
-    if count < SMALLEST_MAP or np.ptp(features, axis=0).max() <= ALIKE * np.abs(features).max():
+    if count < SMALLEST_MAP or _alike(features):
         return np.zeros((count, width), np.float32)
     if fusion == "none":
         return features.astype(np.float32)
@@ -63,17 +68,42 @@ def fuse(features: Array, fusion: Fusion, dimensions: int, rng: np.random.Genera
     return _padded(points, dimensions)
 
 
+def _alike(features: Array) -> bool:
+    low, high = features.min(axis=0), features.max(axis=0)
+    return bool((high - low).max() <= ALIKE * max(high.max(), -low.min()))
+
+
 def _tsne(features: Array, dimensions: int, seed: int) -> Array:
+    points = _principal_coordinates(features) if len(features) < features.shape[1] else features
     layout: Array = TSNE(
         n_components=dimensions,
-        perplexity=min(30, len(features) - 1),
+        perplexity=min(30, len(points) - 1),
         method="barnes_hut" if dimensions <= 3 else "exact",
         # it begins with principal components, where there are as many
-        init="pca" if dimensions <= min(features.shape) else "random",
+        init="pca" if dimensions <= min(points.shape) else "random",
         random_state=seed,
         n_jobs=1,
-    ).fit_transform(features.astype(np.float32))
+    ).fit_transform(points.astype(np.float32))
     return layout
+
+
+def _principal_coordinates(features: Array) -> Array:
+    """Turn the samples so that as many numbers as there are samples hold all that they differ in.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples, n_samples)
+        Distances are those between the rows of ``features`` up to rounding; the first
+        column varies most.
+    """
+    products = np.zeros((len(features), len(features)))
+    for start in range(0, features.shape[1], BLOCK):
+        block = features[:, start : start + BLOCK]
+        centred = block - block.mean(axis=0)
+        products += centred @ centred.T
+    values, directions = np.linalg.eigh(products)
+    coordinates: Array = (directions * np.sqrt(values.clip(0)))[:, ::-1]
+    return coordinates
 
 
 def _pca(features: Array, dimensions: int) -> Array:

@@ -165,7 +165,7 @@ class FedHDS(SelectionMethod):
             needs these very groups, and a second t-SNE would give others.
         """
         features = _of_layers(signals.arrays["hidden_states"], self.layers)
-        if not np.isfinite(features).all():
+        if features.size and not np.isfinite([features.min(), features.max()]).all():
             raise ValueError("the hidden states hold non-finite values")
         points = fuse(features, self.fusion, self.dimensions, rng)
         labels, memberships = (
