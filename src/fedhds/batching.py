@@ -32,16 +32,18 @@ def by_length(lengths: Sequence[int], size: int, device: torch.device) -> list[l
     lengths alone.
     """
     order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
-    tokens = TOKENS.get(device.type, TOKENS["cpu"])
     batches: list[list[int]] = []
     for position in order:
-        last = batches[-1] if batches else []
-        room = tokens // max(1, lengths[last[0]]) if last else 0
-        if len(last) < min(size, room):
-            last.append(position)
+        if batches and len(batches[-1]) < most(lengths[batches[-1][0]], size, device.type):
+            batches[-1].append(position)
         else:
             batches.append([position])
     return batches
+
+
+def most(length: int, size: int, device: str) -> int:
+    """Return how many sequences of ``length`` tokens a batch takes at most, up to ``size``."""
+    return min(size, max(1, TOKENS.get(device, TOKENS["cpu"]) // max(1, length)))
 
 
 def pad(

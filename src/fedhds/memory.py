@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from fedhds.batching import Batch, by_length
+from fedhds.batching import Batch, most
 from fedhds.models import base_of, forward, numberless
 from fedhds.tuning.options import TuningOptions
 
@@ -93,7 +93,7 @@ def estimate(
     training = _kept(model, base, shapes, tuning) + tuning.batch_size * logits
     # keys and values are copied when rows come together or leave
     generated = (shapes.prompt + shapes.answer) * _cached(base)
-    scored = len(by_length([shapes.sample] * shapes.batch, shapes.batch, torch.device(device))[0])
+    scored = most(shapes.sample, shapes.batch, device)
     parts = {
         "weights": _weights(model, base, quantization),
         "proxy": proxy,
