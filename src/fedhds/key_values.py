@@ -56,9 +56,11 @@ class Beginning:
 
     def of_rows(self, count: int) -> DynamicCache | None:
         """Return a copy for a batch of ``count`` sequences, which may grow; None of no tokens."""
-        cache = copy.deepcopy(self.cache)
-        if cache is not None:
-            cache.batch_repeat_interleave(count)
+        if self.cache is None:
+            return None
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in cache.layers]
+        cache.batch_repeat_interleave(count)  # makes new tensors
         return cache
 
 
