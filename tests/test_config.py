@@ -371,7 +371,11 @@ def test_random_needs_a_budget():
             ["selection.method=full", "selection.share=0.5"],
             "selection.share is not used: 'full' takes all",
         ),
-        (["model.proxy=embedded"], "model.proxy is not used: 'fedhds' reads with none"),
+        (["model.proxy=embedded"], "model.proxy is not used: 'fedhds' reads with no proxy"),
+        (
+            ["model.proxy_dtype=bfloat16"],
+            "model.proxy_dtype is not used: 'fedhds' reads with no proxy",
+        ),
         *(
             (
                 [option, *beside],

@@ -16,6 +16,7 @@ STAGES = (
     "federation",
 )
 SHARED = {"types", "rng", "models", "pretrained", "adapters", "batching", "registry", "files"}
+SHARED |= {"key_values"}
 LIGHT = {"types", "rng", "registry", "files"}
 """What is shared and does not import torch."""
 HEAVY = (

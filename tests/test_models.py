@@ -20,11 +20,13 @@ from tiny import (
 )
 from transformers import AutoModelForCausalLM
 
+from fedhds import models
 from fedhds.adapters.lora import Lora
 from fedhds.models import (
     LanguageModel,
     adapter_arrays,
     add_adapter,
+    inference,
     load_adapter,
     positions,
     response_losses,
@@ -178,3 +180,50 @@ def test_adapter_stays_active_in_the_base(model, samples):
         without = model.base.eval()(tokens).logits
     assert not torch.equal(model.base(tokens).logits, without)
     assert response_losses(model, samples[:1]).item() > 0
+
+
+def weights(model):
+    return {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "adapter", [Lora(rank=2), Lora(rank=2, dora=True), Lora(rank=2, rslora=True)]
+)
+def test_reading_adds_lora_to_small_weights_and_takes_it_out_to_the_bit(adapter, samples):
+    model = tiny_language_model(adapter=adapter)
+    before, layer = weights(model), model.decoder.layers[0].mlp.up_proj
+    with torch.no_grad():
+        model.model.eval()
+        apart = response_losses(model, samples)
+    with inference(model.model):
+        assert layer.merged
+        torch.testing.assert_close(response_losses(model, samples), apart, atol=1e-4, rtol=1e-4)
+        with inference(model.model):  # within it nothing is added twice
+            torch.testing.assert_close(response_losses(model, samples), apart, atol=1e-4, rtol=1e-4)
+        assert layer.merged
+    assert not layer.merged
+    assert all(torch.equal(before[n], tensor) for n, tensor in weights(model).items())
+
+
+def test_weights_come_back_where_reading_fails(model):
+    before = weights(model)
+    with pytest.raises(RuntimeError, match="over"), inference(model.model):
+        raise RuntimeError("over")
+    assert all(torch.equal(before[n], tensor) for n, tensor in weights(model).items())
+    assert not model.decoder.layers[0].mlp.up_proj.merged
+
+
+def test_lora_stays_apart_where_it_would_be_rounded_away_shared_or_large(monkeypatch):
+    narrow = tiny_language_model(dtype=torch.bfloat16)
+    shared = tiny_language_model(adapter=Lora(rank=2, target_modules=["lm_head"]))
+    shared.base.lm_head.base_layer.weight = shared.base.get_input_embeddings().weight
+    for model, layer in (
+        (narrow, narrow.decoder.layers[0].mlp.up_proj),
+        (shared, shared.base.lm_head),
+    ):
+        with inference(model.model):
+            assert not layer.merged
+    monkeypatch.setattr(models, "MERGED", 1000)
+    large = tiny_language_model()
+    with inference(large.model):
+        assert not large.decoder.layers[0].mlp.up_proj.merged

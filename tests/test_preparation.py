@@ -2,6 +2,7 @@
 
 import datasets
 import pytest
+import torch
 from small import UNSEEN, rows, small_config, write_rows
 
 from fedhds import config as configuration
@@ -53,3 +54,15 @@ def test_unseen_tasks_of_which_nothing_is_left_are_refused(plain, tmp_path, key)
     with pytest.raises(UserError) as raised:
         data_of(plain)
     assert str(raised.value) == f"data.{key}: nothing is left of {given!r} (3 response_cut_away)"
+
+
+def test_proxy_may_be_held_in_narrower_numbers_than_the_tuned_model(tmp_path):
+    plain = small_config(tmp_path, selection__method="fedhds-turbo", model__proxy="embedded")
+    narrow = ["model.dtype=float32", "model.proxy_dtype=bfloat16"]
+    experiment = prepare(configuration.load(plain, narrow), Silent())
+    assert experiment.model.base.dtype == torch.float32
+    assert experiment.proxy.base.dtype == torch.bfloat16
+    # the cache tells them apart by their weights' bytes
+    same = prepare(configuration.load(plain, ["model.dtype=float32"]), Silent())
+    assert same.proxy.base.dtype == torch.float32
+    assert same.proxy.fingerprint != experiment.proxy.fingerprint

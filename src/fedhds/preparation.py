@@ -168,7 +168,8 @@ def proxy_source(config: Config) -> Pretrained | None:
     if name is None:
         return None
     place = name, None, model.trust_remote_code
-    return Pretrained(*place, model.dtype, model.device, key="model.proxy")
+    dtype = model.proxy_dtype or model.dtype
+    return Pretrained(*place, dtype, model.device, key="model.proxy")
 
 
 def check_models(

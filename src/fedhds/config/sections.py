@@ -41,19 +41,23 @@ class MethodSection(Section):
         return dict(self.model_extra or {})
 
 
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+
+
 class ModelConfig(Section):
     """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
 
     ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
     samples, for methods that choose with one. ``dtype`` auto is bfloat16 on CUDA and float32
-    elsewhere; ``threads`` null is all cores.
+    elsewhere; ``proxy_dtype`` null is the same. ``threads`` null is all cores.
     ``quantization`` holds the base in so many bits a weight (CUDA and bitsandbytes only).
     """
 
     name: str = "embedded"
     revision: str | None = None
     proxy: str | None = None
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    dtype: Dtype = "auto"
+    proxy_dtype: Dtype | None = None
     quantization: Literal["4bit", "8bit"] | None = None
     device: str = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -264,8 +268,12 @@ class Config(Section):
             f"selection.{name} is not used with the other options of '{self.selection.method}'"
             for name in self.selection_method.unused()
         ]
-        if self.model.proxy != self.proxy:
-            unused.append(f"model.proxy is not used: '{self.selection.method}' reads with none")
+        if self.proxy is None:
+            unused += [
+                f"model.{key} is not used: '{self.selection.method}' reads with no proxy"
+                for key in ("proxy", "proxy_dtype")
+                if getattr(self.model, key) is not None
+            ]
         if self.federation.engine == "in-process":
             unused += [
                 f"federation.{key} is not used: it is of federation.engine 'simulation'"
