@@ -408,7 +408,8 @@ def whole_round(setting: Setting, method: str) -> Phase:
         for name in start:
             sum(adapter[name] for adapter in sums)
 
-    note = f"10 clients of {len(clients[0].train)} samples, {setting.model or 'toy federation'}"
+    name = f"{Path(setting.model).name} on P3" if setting.model else "the toy federation"
+    note = f"10 clients of {sum(len(c.train) for c in clients) // 10} samples, {name}"
     return Phase(ours, published, None, 1, note, sizes)
 
 

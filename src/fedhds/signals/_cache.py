@@ -27,7 +27,7 @@ from fedhds.types import Array, Sample
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when a signal's numbers change with the code."""
 
 
