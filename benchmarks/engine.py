@@ -20,15 +20,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from shared import Clock, machine
+
 import fedhds
 from fedhds import experiment
 from fedhds.aggregation.fedavg import FedAvg
-from fedhds.federation import checkpoint, client_app, clients
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation import checkpoint, client_app, clients, messages
+from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.files import write_json, write_text
 from fedhds.selection.fedhds import FedHDS
 from fedhds.types import Silent
-from shared import Clock, machine
 
 CLIENTS, SAMPLES, WARM_UP = 10, 100, 2
 RANKS = {"0.1 MB": 3, "1 MB": 25, "12 MB": 293}
@@ -38,15 +39,16 @@ PARTS = (
     (FedHDS, ("group", "choose", "pick"), NOT_ENGINE),
     (client_app, ("tune",), NOT_ENGINE),
     (client_app, ("pack",), "packing messages"),
-    (clients, ("pack",), "packing messages"),
+    (messages, ("_packed", "_joined"), "packing messages"),
     (client_app, ("unpack", "_schemas"), "checking messages"),
     (clients, ("unpack",), "checking messages"),
-    (ClientStore, ("save", "before", "at", "drop"), "clients' files"),
+    (ClientStore, ("save", "before", "at"), "clients' files"),
+    (RoundAdapter, ("keep", "of"), "clients' files"),
     (client_app, ("adapter_arrays",), "reading and setting adapters"),
     (client_app, ("set_adapter_arrays",), "reading and setting adapters"),
     (FedAvg, ("aggregate",), "aggregation"),
     (checkpoint, ("save",), "checkpoint"),
-    (experiment, ("_write_lines",), "rounds.jsonl"),
+    (experiment, ("append_lines",), "rounds.jsonl"),
 )
 """What is timed: an owner's functions, and the part of a round that they count as."""
 

@@ -19,6 +19,7 @@ from fedhds.federation.messages import (
     Part,
     adapter_schema,
     pack,
+    pack_all,
     unpack,
 )
 from fedhds.types import ArraySpec
@@ -124,6 +125,63 @@ def test_bytes_that_are_no_array_are_refused():
     records[SELECTION] = ArrayRecord({"centroids": broken, "sizes": FlowerArray(np.arange(4))})
     with pytest.raises(BadMessage, match="cannot be read"):
         unpack(records, PART, SCHEMAS)
+
+
+ADAPTED = Part(required=(ADAPTER,))
+
+
+def adapter_of(**arrays):
+    return Content(arrays={ADAPTER: {n: np.float32(a) for n, a in arrays.items()}})
+
+
+def test_adapters_travel_as_one_vector_and_come_out_by_name():
+    sent = adapter_of(b=[[1, 2], [3, 4]], a=[5])
+    records = pack(sent)
+    (vector,) = records[ADAPTER].values()
+    assert np.array_equal(vector.numpy(), [5, 1, 2, 3, 4])  # by name
+    received = unpack(records, ADAPTED, {ADAPTER: adapter_schema(sent.arrays[ADAPTER])})
+    for name, array in sent.arrays[ADAPTER].items():
+        assert np.array_equal(received.arrays[ADAPTER][name], array)
+
+
+@pytest.mark.parametrize("other", [{"b": [1, 2]}, {"a": [[1], [2]]}, {"a": [1], "b": [2]}, {}])
+def test_adapters_of_other_parameters_are_refused(other):
+    schema = adapter_schema({"a": np.zeros(2, np.float32)})
+    with pytest.raises(BadMessage, match="other parameters"):
+        unpack(pack(adapter_of(**other)), ADAPTED, {ADAPTER: schema})
+
+
+def test_adapters_with_numbers_that_are_not_finite_are_refused():
+    sent = adapter_of(a=[1, np.nan])
+    with pytest.raises(BadMessage, match="out of range"):
+        unpack(pack(sent), ADAPTED, {ADAPTER: adapter_schema(sent.arrays[ADAPTER])})
+
+
+def test_one_adapter_for_many_clients_is_packed_once():
+    same, other = adapter_of(a=[1]), adapter_of(a=[1])
+    records = list(pack_all([same, same, other]))
+    assert records[0][ADAPTER] is records[1][ADAPTER]
+    assert records[0][ADAPTER] is not records[2][ADAPTER]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 2), np.float32), np.array(3), np.arange(6).reshape(2, 3).T, np.array([True])],
+    ids=["empty", "number", "transposed", "truth"],
+)
+def test_arrays_are_flowers_own(array):
+    (packed,) = pack(Content(arrays={SELECTION: {"x": array}}))[SELECTION].values()
+    assert packed == FlowerArray(np.asarray(array, order="C"))
+
+
+def test_arrays_that_others_packed_are_read():
+    columns = np.asfortranarray(np.arange(8, dtype=np.float32).reshape(4, 2) - 4)
+    records = pack(content())
+    records[SELECTION] = ArrayRecord(
+        {"centroids": FlowerArray(columns), "sizes": FlowerArray(np.arange(4))}
+    )
+    received = unpack(records, PART, SCHEMAS)
+    assert np.array_equal(received.arrays[SELECTION]["centroids"], columns)
 
 
 def test_adapter_schema_allows_exactly_that_adapter():

@@ -12,7 +12,7 @@ from tiny import random_samples, tiny_language_model
 from fedhds.aggregation.fedavg import FedAvg
 from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
@@ -48,10 +48,10 @@ def play_rounds(folder, method, state=None, lr=0.01, **settings):
             tuple(random_samples(SIZES[client], seed=client)),
             tuple(random_samples(2, seed=50 + client)),
         )
-        store = ClientStore(folder / str(client))
+        kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
         reader = Reader(model, data.train, 4, False, Silent())
         tuning = TuningOptions(lr=lr)
-        return Site(client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent())
+        return Site(client, data, model, reader, method, tuning, 4, 4, 0, *kept, None, Silent())
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
     rounds = Rounds(method=method, **defaults | settings)

@@ -9,7 +9,7 @@ from fedhds import registry
 from fedhds.aggregation.fedavg import FedAvg
 from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.in_process import RUN_ID, SERVER_NODE, InProcessGrid, flower_identity
 from fedhds.federation.messages import ADAPTER, EVALUATE, HELLO, KINDS, SELECT, TRAIN
 from fedhds.federation.rounds import Rounds, play
@@ -55,10 +55,11 @@ def traffic(request, tmp_path_factory):
 
     def site(context: Context) -> Site:
         client = int(context.node_config["partition-id"])
-        data, store = client_data(client), ClientStore(folder / str(client))
+        data = client_data(client)
+        kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
         reader = Reader(model, data.train, 8, method.signal_model == "proxy", Silent())
         tuning = TuningOptions()
-        return Site(client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent())
+        return Site(client, data, model, reader, method, tuning, 4, 8, 0, *kept, None, Silent())
 
     samples = 7 if method.budget == "required" else None
     rounds = Rounds(method, FedAvg(), rounds=2, fraction=1.0, seed=0, samples=samples, every=1)

@@ -1,11 +1,12 @@
 """Everything that may travel between server and clients, and nothing else.
 
 Four kinds of message. A message holds *facts* (single numbers) and named groups of
-arrays: ``adapter`` (the trainable parameters) and ``selection`` (a method's summaries and
-replies, whose schema the method declares). There is no place for text, token ids or arrays
-along the samples, and both sides refuse what the table below does not allow. Only an error
-reply holds words: of ours about the server's message, or the type of the exception. A sum or
-mean over one sample is that sample's own value: a client that holds little tells more.
+arrays: ``adapter`` (the trainable parameters, end to end in one vector) and ``selection`` (a
+method's summaries and replies, whose schema the method declares). There is no place for text,
+token ids or arrays along the samples, and both sides refuse what the table below does not
+allow. Only an error reply holds words: of ours about the server's message, or the type of the
+exception. A sum or mean over one sample is that sample's own value: a client that holds little
+tells more.
 
 =================  ==============================  ==========================================
 kind               to the client                   back to the server
@@ -23,8 +24,12 @@ kind               to the client                   back to the server
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 from flwr.app import Array as FlowerArray
@@ -36,6 +41,9 @@ HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evalua
 
 FACTS, ADAPTER, SELECTION = "facts", "adapter", "selection"
 """The names of a message's records."""
+
+NUMPY = "numpy.ndarray"
+"""What Flower calls NumPy's own format."""
 
 COUNT_LIMIT = 2**31
 """No fact is as large as this; products of two counts stay within 64 bits."""
@@ -129,12 +137,22 @@ class Content:
 
 def pack(content: Content) -> RecordDict:
     """Put a content into Flower's records."""
-    records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
-    for group, arrays in content.arrays.items():
-        records[group] = ArrayRecord(
-            {n: FlowerArray(np.asarray(a, order="C")) for n, a in arrays.items()}
-        )
-    return records
+    return next(pack_all([content]))
+
+
+def pack_all(contents: Iterable[Content]) -> Iterator[RecordDict]:
+    """Put contents into Flower's records, one by one; what they share is packed once."""
+    arrays: Arrays | None = None
+    for content in contents:
+        records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
+        for group, given in content.arrays.items():
+            if group != ADAPTER:
+                records[group] = _packed(given)
+                continue
+            if given is not arrays:
+                arrays, adapter = given, _packed(_joined(given))
+            records[group] = adapter
+        yield records
 
 
 def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Content:
@@ -164,7 +182,15 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
         if name not in groups:
             raise BadMessage(f"the record '{name}' is missing")
     facts = read_facts(records, part)
-    return Content(facts, {n: _arrays(record, schemas[n]) for n, record in groups.items()})
+    return Content(
+        facts,
+        {
+            name: _adapter(record, schemas[name])
+            if name == ADAPTER
+            else _arrays(record, schemas[name])
+            for name, record in groups.items()
+        },
+    )
 
 
 def adapter_schema(adapter: Arrays) -> dict[str, ArraySpec]:
@@ -203,6 +229,76 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     return facts
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Where each array stands in the vector of all, whose name tells all names and shapes."""
+
+    name: str
+    length: int
+    places: tuple[tuple[str, int, int, tuple[int, ...]], ...]
+
+
+@lru_cache(maxsize=8)
+def _layout(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> _Layout:
+    """Lay arrays out by name; another adapter's vector has another name, or another length."""
+    places, end = [], 0
+    for name, shape in sorted(shapes):
+        start, end = end, end + math.prod(shape)
+        places.append((name, start, end, shape))
+    return _Layout(sha256(repr(places).encode()).hexdigest()[:16], end, tuple(places))
+
+
+def _joined(adapter: Arrays) -> dict[str, Array]:
+    """Put an adapter into one vector: Flower's records cost as much for an array as for all."""
+    layout = _layout(tuple((name, array.shape) for name, array in adapter.items()))
+    parts = [adapter[name].ravel() for name, *_ in layout.places]
+    return {layout.name: np.concatenate(parts) if parts else np.zeros(0, np.float32)}
+
+
+def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
+    """Take an adapter out of its vector: exactly the schema's names and shapes."""
+    layout = _layout(tuple((name, spec.shape) for name, spec in schema.items()))
+    if set(record) != {layout.name}:
+        raise BadMessage("its adapter has other parameters than the model's")
+    expected = ArraySpec("float32", (layout.length,))
+    vector = _array(ADAPTER, record[layout.name], expected, {})
+    return {name: vector[start:end].reshape(shape) for name, start, end, shape in layout.places}
+
+
+def _packed(arrays: Arrays) -> ArrayRecord:
+    return ArrayRecord({name: _flower(np.asarray(a, order="C")) for name, a in arrays.items()})
+
+
+def _flower(array: Array) -> FlowerArray:
+    """Do what Flower's own constructor does with an array, but for looking up the header."""
+    dtype, header = _header(array.dtype, array.shape)
+    return FlowerArray(dtype, array.shape, NUMPY, b"".join((header, array.ravel().data)))
+
+
+def _read(name: str, packed: FlowerArray, spec: ArraySpec) -> Array:
+    """Read the bytes of an array that claims to be as its spec says."""
+    shape = tuple(packed.shape)
+    _, header = _header(np.dtype(spec.dtype), shape)
+    data = packed.data
+    if packed.stype == NUMPY and data.startswith(header):
+        flat = np.frombuffer(data, spec.dtype, offset=len(header))
+        if flat.size == math.prod(shape):
+            return flat.reshape(shape).copy()
+    array = packed.numpy()  # reads NumPy's format with pickle disallowed
+    if not isinstance(array, np.ndarray):
+        raise BadMessage(f"the array '{name}' is an archive")
+    return array
+
+
+@lru_cache(maxsize=256)
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[str, bytes]:
+    """Return a type's name, and what NumPy's format says before an array's bytes."""
+    buffer = BytesIO()
+    said = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, said)
+    return str(dtype), buffer.getvalue()
+
+
 def _arrays(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
     if set(record) != set(schema):
         odd = sorted(set(record) ^ set(schema))
@@ -218,16 +314,16 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
     """
     _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
     try:
-        array = packed.numpy()  # reads NumPy's format with pickle disallowed
-        if not isinstance(array, np.ndarray):
-            raise BadMessage(f"the array '{name}' is an archive")
+        array = _read(name, packed, spec)
     except BadMessage:
         raise
     except Exception as error:
         raise BadMessage(f"the array '{name}' cannot be read") from error
-    _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+    if array.dtype != spec.dtype or array.shape != tuple(packed.shape):
+        _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+    bounded = array.size and (spec.low > -np.inf or spec.high < np.inf)
     if not np.isfinite(array).all() or (
-        array.size and not (array.min() >= spec.low and array.max() <= spec.high)
+        bounded and not (array.min() >= spec.low and array.max() <= spec.high)
     ):
         raise BadMessage(f"the array '{name}' holds values out of range")
     return array
