@@ -108,8 +108,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         "# The in-process engine: milliseconds a round beside model work and selection",
         "",
         f"Machine: {machine(1)}.",
-        f"{CLIENTS} clients of {SAMPLES} samples, all in every round, `fedhds`, the embedded model; "
-        "medians over the rounds.",
+        f"{CLIENTS} clients of {SAMPLES} samples, all in every round, `fedhds`, the embedded "
+        "model; medians over the rounds.",
         "Command: `python benchmarks/engine.py --table benchmarks/results/engine.md`.",
         "",
         "| | " + " | ".join(f"{f['adapter_bytes'] / 1e6:.2f} MB adapter" for f in found.values()),

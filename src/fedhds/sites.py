@@ -26,6 +26,7 @@ from fedhds.types import Progress, Silent, UserError
 def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
     """Describe the clients to the ClientApp; all share the one model in memory."""
     config, clients = experiment.config, experiment.data.clients
+    method = config.selection_method  # built anew whenever it is asked for
     adapters = RoundAdapter(folder / "clients" / "adapter")
     files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
     return [
@@ -34,7 +35,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             data=data,
             model=experiment.model,
             reader=experiment.reader(number, progress),
-            method=config.selection_method,
+            method=method,
             tuning=config.tuning,
             max_new_tokens=config.evaluation.max_new_tokens,
             batch_size=config.evaluation.batch_size,
