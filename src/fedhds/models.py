@@ -66,8 +66,9 @@ class LanguageModel:
 
     @cached_property
     def views(self) -> dict[str, Array] | None:
-        """The same as arrays that share their memory; None where they are not on the CPU."""
-        if self.device.type != "cpu":
+        """The same as arrays that share their memory; None where NumPy cannot see it."""
+        places = {(p.device.type, p.dtype) for p in self.trainable.values()}
+        if places != {("cpu", torch.float32)}:
             return None
         return {name: parameter.detach().numpy() for name, parameter in self.trainable.items()}
 

@@ -67,11 +67,12 @@ def check_kept(folder: Path, lines: Sequence[str]) -> None:
         Naming the client.
     """
     last: dict[int, int] = {}
+    now = len(lines)
     for record in map(json.loads, lines):
         took_part = [c for c in record["clients"] if str(c) not in record["failed"]]
         last |= dict.fromkeys(took_part, record["round"])
     for client, round in last.items():
-        if not _store(folder, client).survived(round):
+        if not _store(folder, client).survived(round, now):
             raise UserError(
                 f"client {client} lost what it kept in round {round}, as in a power cut, so "
                 f"'{folder}' cannot be resumed: say --overwrite"

@@ -103,9 +103,18 @@ def test_what_survived_a_power_cut_is_told(store, how, name, survived):
     keep(store, 1, 0, 10)
     store.save(CORESET, 1, 0, {"x": np.array([1])})
     keep(store, 2, 0, 20)
-    assert store.survived(1)
+    assert store.survived(1, 1)
     how(store.folder, name)
-    assert store.survived(1) == survived
+    assert store.survived(1, 1) == survived
+
+
+def test_a_client_that_failed_since_has_survived(store):
+    # it got through round 1; of what it kept in rounds 4 and 5, in which it failed, the
+    # store needs the last before any round that may be played, so the first is dropped
+    for round in (1, 4, 5):
+        store.save(CORESET, round, 0, {"x": np.array([round])})
+    assert store.survived(1, 5)
+    assert not store.survived(6, 7)
 
 
 def test_a_rounds_adapter_is_kept_once_and_found_by_other_processes(tmp_path):

@@ -62,15 +62,19 @@ class ClientStore:
         names = [name for key, name in self._files(kind) if key < (round, step)]
         return self._read(names[-1]) if names else None
 
-    def survived(self, round: int) -> bool:
-        """Tell whether all that was kept until the end of ``round`` is there and whole."""
+    def survived(self, last: int, now: int) -> bool:
+        """Tell whether what was kept until the end of round ``now`` can be built on.
+
+        All of it must be whole, and a coreset of round ``last`` or later be there: the
+        client got through that round, and if it failed in later ones it may have kept more.
+        """
         try:
             for key, name in self._files():
-                if key[0] <= round:
+                if key[0] <= now:
                     self._read(name)
-            return self.at(CORESET, round, 0) is not None
         except Torn:
             return False
+        return any(last <= key[0] <= now for key, _ in self._files(CORESET))
 
     def _files(self, kind: str | None = None) -> list[tuple[Key, str]]:
         """List the files of a kind (or of all), earliest first."""
