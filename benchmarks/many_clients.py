@@ -37,6 +37,7 @@ SAMPLES, MODEL = 4, "loading the model"
 PARTS = (
     (preparation, "load_tokenizer", MODEL),
     (preparation, "load_base", MODEL),
+    (preparation, "load_config", MODEL),
     (preparation, "add_adapter", MODEL),
     (preparation, "load_examples", "reading"),
     (ColumnPartition, "split", "partition"),
