@@ -39,7 +39,7 @@ PARTS = (
     (FedHDS, ("group", "choose", "pick"), NOT_ENGINE),
     (client_app, ("tune",), NOT_ENGINE),
     (client_app, ("pack",), "packing messages"),
-    (messages, ("_packed", "_joined"), "packing messages"),
+    (messages, ("to_record",), "packing messages"),
     (client_app, ("unpack", "_schemas"), "checking messages"),
     (clients, ("unpack",), "checking messages"),
     (ClientStore, ("save", "before", "at"), "clients' files"),

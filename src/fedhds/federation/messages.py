@@ -26,24 +26,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
-from io import BytesIO
-from typing import Any
 
 import numpy as np
 from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
+from fedhds.federation.records import layout, read, to_record
 from fedhds.types import Array, Arrays, ArraySpec, Schema
 
 HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evaluate"
 
 FACTS, ADAPTER, SELECTION = "facts", "adapter", "selection"
 """The names of a message's records."""
-
-NUMPY = "numpy.ndarray"
-"""What Flower calls NumPy's own format."""
 
 COUNT_LIMIT = 2**31
 """No fact is as large as this; products of two counts stay within 64 bits."""
@@ -147,10 +141,11 @@ def pack_all(contents: Iterable[Content]) -> Iterator[RecordDict]:
         records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
         for group, given in content.arrays.items():
             if group != ADAPTER:
-                records[group] = _packed(given)
+                records[group] = to_record(given)
                 continue
             if given is not arrays:
-                arrays, adapter = given, _packed(_joined(given))
+                shapes = tuple((name, array.shape) for name, array in given.items())
+                arrays, adapter = given, to_record(layout(shapes).join(given))
             records[group] = adapter
         yield records
 
@@ -185,10 +180,8 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
     return Content(
         facts,
         {
-            name: _adapter(record, schemas[name])
-            if name == ADAPTER
-            else _arrays(record, schemas[name])
-            for name, record in groups.items()
+            name: (_adapter if name == ADAPTER else _arrays)(group, schemas[name])
+            for name, group in groups.items()
         },
     )
 
@@ -229,74 +222,13 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     return facts
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where each array stands in the vector of all, whose name tells all names and shapes."""
-
-    name: str
-    length: int
-    places: tuple[tuple[str, int, int, tuple[int, ...]], ...]
-
-
-@lru_cache(maxsize=8)
-def _layout(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> _Layout:
-    """Lay arrays out by name; another adapter's vector has another name, or another length."""
-    places, end = [], 0
-    for name, shape in sorted(shapes):
-        start, end = end, end + math.prod(shape)
-        places.append((name, start, end, shape))
-    return _Layout(sha256(repr(places).encode()).hexdigest()[:16], end, tuple(places))
-
-
-def _joined(adapter: Arrays) -> dict[str, Array]:
-    """Put an adapter into one vector: Flower's records cost as much for an array as for all."""
-    layout = _layout(tuple((name, array.shape) for name, array in adapter.items()))
-    parts = [adapter[name].ravel() for name, *_ in layout.places]
-    return {layout.name: np.concatenate(parts) if parts else np.zeros(0, np.float32)}
-
-
-def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
+def _adapter(given: ArrayRecord, schema: Schema) -> dict[str, Array]:
     """Take an adapter out of its vector: exactly the schema's names and shapes."""
-    layout = _layout(tuple((name, spec.shape) for name, spec in schema.items()))
-    if set(record) != {layout.name}:
+    known = layout(tuple((name, spec.shape) for name, spec in schema.items()))
+    if set(given) != {known.name}:
         raise BadMessage("its adapter has other parameters than the model's")
-    expected = ArraySpec("float32", (layout.length,))
-    vector = _array(ADAPTER, record[layout.name], expected, {})
-    return {name: vector[start:end].reshape(shape) for name, start, end, shape in layout.places}
-
-
-def _packed(arrays: Arrays) -> ArrayRecord:
-    return ArrayRecord({name: _flower(np.asarray(a, order="C")) for name, a in arrays.items()})
-
-
-def _flower(array: Array) -> FlowerArray:
-    """Do what Flower's own constructor does with an array, but for looking up the header."""
-    dtype, header = _header(array.dtype, array.shape)
-    return FlowerArray(dtype, array.shape, NUMPY, b"".join((header, array.ravel().data)))
-
-
-def _read(name: str, packed: FlowerArray, spec: ArraySpec) -> Array:
-    """Read the bytes of an array that claims to be as its spec says."""
-    shape = tuple(packed.shape)
-    _, header = _header(np.dtype(spec.dtype), shape)
-    data = packed.data
-    if packed.stype == NUMPY and data.startswith(header):
-        flat = np.frombuffer(data, spec.dtype, offset=len(header))
-        if flat.size == math.prod(shape):
-            return flat.reshape(shape).copy()
-    array = packed.numpy()  # reads NumPy's format with pickle disallowed
-    if not isinstance(array, np.ndarray):
-        raise BadMessage(f"the array '{name}' is an archive")
-    return array
-
-
-@lru_cache(maxsize=256)
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[str, bytes]:
-    """Return a type's name, and what NumPy's format says before an array's bytes."""
-    buffer = BytesIO()
-    said = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, said)
-    return str(dtype), buffer.getvalue()
+    expected = ArraySpec("float32", (known.length,))
+    return known.split(_array(ADAPTER, given[known.name], expected, {}))
 
 
 def _arrays(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
@@ -314,7 +246,9 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
     """
     _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
     try:
-        array = _read(name, packed, spec)
+        array = read(packed)
+        if not isinstance(array, np.ndarray):
+            raise BadMessage(f"the array '{name}' is an archive")
     except BadMessage:
         raise
     except Exception as error:
