@@ -103,6 +103,7 @@ def measure(clock: Clock, rank: int, rounds: int, folder: Path) -> dict[str, Any
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Write the figures as Markdown, the dearest parts first."""
+    sizes = [f"{figures['adapter_bytes'] / 1e6:.2f} MB adapter" for figures in found.values()]
     parts = max(found.values(), key=lambda figures: figures["engine_ms"])["parts_ms"]
     lines = [
         "# The in-process engine: milliseconds a round beside model work and selection",
