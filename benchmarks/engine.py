@@ -113,9 +113,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
         "model; medians over the rounds.",
         "Command: `python benchmarks/engine.py --table benchmarks/results/engine.md`.",
         "",
-        "| | "
-        + " | ".join(f"{f['adapter_bytes'] / 1e6:.2f} MB adapter" for f in found.values())
-        + " |",
+        f"| | {' | '.join(sizes)} |",
         "|---|" + "---:|" * len(found),
     ]
     rows = {
