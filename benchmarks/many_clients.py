@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=50, help="at least 3")
     parser.add_argument("--method", choices=("fedhds", "random"), default="fedhds")
     parser.add_argument("--partition", choices=("column", "iid", "dirichlet"), default="column")
     parser.add_argument("--json", type=Path)
