@@ -220,10 +220,14 @@ def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
         raise BadMessage("its adapter has other parameters than the model's")
     arrays: dict[str, Array] = {}
     for layout in known:
-        spec = ArraySpec(str(layout.dtype), (layout.length,))
-        arrays |= layout.split(_array(ADAPTER, record[layout.name], spec, {}))
-    for name, array in arrays.items():
-        _check_range(name, array, schema[name])
+        bounds = [(schema[name].low, schema[name].high) for name, *_ in layout.places]
+        loosest = min(low for low, _ in bounds), max(high for _, high in bounds)
+        whole = ArraySpec(str(layout.dtype), (layout.length,), *loosest)
+        parts = layout.split(_array(ADAPTER, record[layout.name], whole, {}))
+        for name, own in zip(parts, bounds, strict=True):
+            if own != loosest:
+                _check_range(name, parts[name], schema[name])
+        arrays |= parts
     return arrays
 
 
@@ -251,15 +255,15 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
         raise BadMessage(f"the array '{name}' cannot be read") from error
     if array.dtype != spec.dtype or array.shape != tuple(packed.shape):
         _check_shape(name, str(array.dtype), array.shape, spec, lengths)
-    if not np.isfinite(array).all():
-        raise BadMessage(f"the array '{name}' holds values out of range")
     _check_range(name, array, spec)
     return array
 
 
 def _check_range(name: str, array: Array, spec: ArraySpec) -> None:
     bounded = array.size and (spec.low > -np.inf or spec.high < np.inf)
-    if bounded and not (array.min() >= spec.low and array.max() <= spec.high):
+    if not np.isfinite(array).all() or (
+        bounded and not (array.min() >= spec.low and array.max() <= spec.high)
+    ):
         raise BadMessage(f"the array '{name}' holds values out of range")
 
 
