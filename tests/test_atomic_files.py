@@ -7,6 +7,7 @@ import pytest
 
 from fedhds.files import (
     TEMPORARY,
+    append_lines,
     read_arrays,
     read_json,
     replacing,
@@ -14,6 +15,7 @@ from fedhds.files import (
     write_arrays,
     write_json,
     write_jsonl,
+    write_quickly,
     write_text,
 )
 
@@ -93,3 +95,19 @@ def test_arrays_come_back_as_they_were(tmp_path, array):
 def test_no_arrays_come_back_as_none(tmp_path):
     write_arrays(tmp_path / "a.safetensors", {})
     assert read_arrays(tmp_path / "a.safetensors") == {}
+
+
+def test_quick_files_are_whole_or_not_there(tmp_path):
+    path = tmp_path / "b" / "a.bin"
+    write_quickly(path, b"old")
+    with pytest.raises(TypeError):
+        write_quickly(path, "no bytes")
+    assert path.read_bytes() == b"old"
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_lines_are_added(tmp_path):
+    append_lines(tmp_path / "a.jsonl", ["ä"])
+    append_lines(tmp_path / "a.jsonl", [])
+    append_lines(tmp_path / "a.jsonl", ["b", "c"])
+    assert (tmp_path / "a.jsonl").read_text("utf-8") == "ä\nb\nc\n"

@@ -15,8 +15,17 @@ STAGES = (
     *("data", "signals", "selection", "tuning", "aggregation", "evaluation", "codecs"),
     "federation",
 )
-SHARED = {"types", "rng", "models", "pretrained", "adapters", "batching", "registry", "files"}
-SHARED |= {"key_values"}
+SHARED = {
+    "types",
+    "rng",
+    "models",
+    "pretrained",
+    "adapters",
+    "batching",
+    "key_values",
+    "registry",
+    "files",
+}
 LIGHT = {"types", "rng", "registry", "files"}
 """What is shared and does not import torch."""
 HEAVY = (

@@ -120,6 +120,24 @@ def test_dora_trains_whatever_the_architecture(architecture, samples):
     assert response_losses(model, samples).sum() < 0.95 * before
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["in-memory", "elsewhere"])
+def test_a_language_models_adapter_is_its_modules(model, shared):
+    if not shared:  # as on a GPU, whose memory NumPy cannot see
+        model.model.to(torch.float64)
+    assert (model.views is not None) == shared
+    changed = {name: array + 1 for name, array in adapter_arrays(model.model).items()}
+    set_adapter_arrays(model, changed)
+    for arrays in (adapter_arrays(model), adapter_arrays(model.model)):
+        assert all(np.array_equal(arrays[name], changed[name]) for name in changed)
+
+
+def test_training_is_seen_in_the_shared_memory(model):
+    before = adapter_arrays(model)
+    tune(model, random_samples(3), np.ones(3, np.float32), TuningOptions(), 0, 0, 1, Silent())
+    after = adapter_arrays(model)
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_arrays_are_copies_and_come_back_bit_for_bit(any_model):
     before = adapter_arrays(any_model.model)
     changed = {name: array + 1 for name, array in before.items()}

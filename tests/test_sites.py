@@ -4,13 +4,15 @@ import json
 import pickle
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from small import CLIENTS, small_config
 
 from fedhds import config, run_folder
+from fedhds.federation.client_store import CORESET, ClientStore
 from fedhds.models import adapter_arrays
 from fedhds.preparation import prepare
-from fedhds.sites import SiteOpener, build_sites
+from fedhds.sites import SiteOpener, build_sites, check_kept
 from fedhds.types import Silent, UserError
 
 
@@ -69,3 +71,12 @@ def test_data_that_changed_is_refused(begun, tmp_path):
     (tmp_path / "run" / "run.json").write_text('{"data": "other"}')
     with pytest.raises(UserError, match="the data changed"):
         SiteOpener.of(experiment, tmp_path / "run", "run")(context(0))
+
+
+def test_what_clients_lost_in_a_power_cut_is_refused(tmp_path):
+    line = json.dumps({"round": 1, "clients": [3, 4], "failed": {"4": "RuntimeError"}})
+    store = ClientStore(tmp_path / "clients" / "3")
+    with pytest.raises(UserError, match="client 3 lost what it kept in round 1"):
+        check_kept(tmp_path, [line])
+    store.save(CORESET, 1, 0, {"indices": np.arange(2)})
+    check_kept(tmp_path, [line])  # client 4 has kept nothing, and never got through a round

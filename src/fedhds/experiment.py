@@ -23,12 +23,12 @@ from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
 from fedhds.federation.server_app import build_server_app
-from fedhds.files import read_json, write_json, write_text
+from fedhds.files import append_lines, read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
 from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
-from fedhds.sites import SiteOpener, build_sites
+from fedhds.sites import SiteOpener, build_sites, check_kept
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
@@ -163,6 +163,8 @@ def _conduct(
     else:
         run_folder.check_data(folder, experiment.data.fingerprint)
         run_folder.clear_temporaries(folder)
+        if state.round < checked.federation.rounds:
+            check_kept(folder, state.lines)
         _write_lines(folder, state)  # a kill may have come between the checkpoint and them
         resumed_from = state.round
         progress.say("resumed", f"going on after round {state.round}", round=state.round)
@@ -183,6 +185,7 @@ def _carry_out(
     """Play the rounds that are left and write what came of them; return the summary."""
     try:
         _play(folder, experiment, state, verb, tracked, progress)
+        _write_lines(folder, state)  # so far they were added without waiting for the disk
     except RunFailed as error:
         if verb == "select":
             raise
@@ -193,9 +196,9 @@ def _carry_out(
     summary = summarise(experiment, state, resumed_from)
     if verb == "run":
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
-    shutil.rmtree(folder / "clients", ignore_errors=True)
     tracked.finish(summary)
     write_json(folder / "summary.json", summary)
+    shutil.rmtree(folder / "clients", ignore_errors=True)  # a run without a summary needs them
     return summary
 
 
@@ -227,7 +230,7 @@ def _play(
 
     def save(state: RunState) -> None:
         checkpoint.save(folder / "checkpoint", state)
-        _write_lines(folder, state)
+        append_lines(folder / "rounds.jsonl", state.lines[-1:])
         tracked.follow(state.lines)
 
     def lead(clients: Clients) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from fedhds.types import Array, Arrays
 
@@ -44,6 +44,30 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def write_quickly(path: Path, data: bytes) -> None:
+    """Write a file that a killed process leaves whole or not at all, but a power cut may tear.
+
+    Nothing waits for the disk, which takes longer than everything else about a small file.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{name}")
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add lines to a text file, which a power cut may tear."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     with replacing(path) as temporary:
@@ -60,10 +84,15 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def to_bytes(arrays: Arrays) -> bytes:
+    """Write named arrays as the bytes of a safetensors file."""
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+
+
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write named arrays as safetensors, atomically."""
     with replacing(path) as temporary:
-        save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, temporary)
+        temporary.write_bytes(to_bytes(arrays))
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

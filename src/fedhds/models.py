@@ -11,7 +11,7 @@ import inspect
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -30,7 +30,7 @@ from transformers.pytorch_utils import Conv1D
 from fedhds.batching import Batch, pad
 from fedhds.pretrained import brief
 from fedhds.rng import torch_stream
-from fedhds.types import Adapter, Arrays, Sample, UserError
+from fedhds.types import Adapter, Array, Arrays, Sample, UserError
 
 MERGED = 64 * 2**20
 """Bytes of weights that are copied at most to have LoRA's products added to them."""
@@ -69,6 +69,19 @@ class LanguageModel:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().cpu().view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+    @cached_property
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """The trainable parameters by name: found once, as a walk costs more than copying them."""
+        return _trainable(self.model)
+
+    @cached_property
+    def views(self) -> dict[str, Array] | None:
+        """The same as arrays that share their memory; None where NumPy cannot see it."""
+        places = {(p.device.type, p.dtype) for p in self.trainable.values()}
+        if places != {("cpu", torch.float32)}:
+            return None
+        return {name: parameter.detach().numpy() for name, parameter in self.trainable.items()}
 
     @property
     def filler(self) -> int:
@@ -210,16 +223,17 @@ def numberless(model: torch.nn.Module) -> Iterator[None]:
         yield
 
 
-def adapter_arrays(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
+def adapter_arrays(model: LanguageModel | torch.nn.Module) -> dict[str, Array]:
     """Copy the trainable parameters out as float32 arrays, by name, in the model's order."""
+    if isinstance(model, LanguageModel) and model.views is not None:
+        return {name: view.copy() for name, view in model.views.items()}
     return {
         name: parameter.detach().to("cpu", torch.float32).numpy().copy()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
+        for name, parameter in _trainable(model).items()
     }
 
 
-def set_adapter_arrays(model: torch.nn.Module, arrays: Arrays) -> None:
+def set_adapter_arrays(model: LanguageModel | torch.nn.Module, arrays: Arrays) -> None:
     """Write named arrays into the trainable parameters; names and shapes must match exactly.
 
     Raises
@@ -227,17 +241,26 @@ def set_adapter_arrays(model: torch.nn.Module, arrays: Arrays) -> None:
     ValueError
         If a name is missing, unknown, or its shape differs.
     """
-    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    views = model.views if isinstance(model, LanguageModel) else None
+    parameters: Mapping[str, Any] = views or _trainable(model)
     if parameters.keys() != arrays.keys():
         odd = sorted(parameters.keys() ^ arrays.keys())
         raise ValueError(f"the adapter's parameters differ from the model's: {odd[0]}")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            if parameter.shape != arrays[name].shape:
-                raise ValueError(
-                    f"{name} has shape {arrays[name].shape}, not {tuple(parameter.shape)}"
-                )
-            parameter.copy_(torch.from_numpy(np.asarray(arrays[name], order="C")))
+            array = arrays[name]
+            if parameter.shape != array.shape:
+                raise ValueError(f"{name} has shape {array.shape}, not {tuple(parameter.shape)}")
+            if views is not None:
+                parameter[...] = array
+            else:
+                parameter.copy_(torch.from_numpy(np.asarray(array, order="C")))
+
+
+def _trainable(model: LanguageModel | torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    if isinstance(model, LanguageModel):
+        return model.trainable
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def save_adapter(model: PeftModel | PreTrainedModel, folder: Path, base_name: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, islice
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -138,21 +138,19 @@ def _readings(
     if prompt == "chat" and tokenizer.chat_template is None:  # a small model seldom has one
         progress.say("notice", "the proxy's tokenizer has no chat template: it reads plain text")
         prompt = "plain"
-    readings, cut = [], 0
-    for client in data.clients:
-        examples = [sample.example for sample in client.train]
-        samples, too_long = encode_whole(examples, prompt, tokenizer, longest)
-        readings.append(samples)
-        cut += too_long
+    examples = [sample.example for client in data.clients for sample in client.train]
+    samples, cut = encode_whole(examples, prompt, tokenizer, longest)
+    each = iter(samples)
+    readings = tuple(tuple(islice(each, len(client.train))) for client in data.clients)
     if cut:
-        total = sum(map(len, readings))
+        total = len(samples)
         progress.say(
             "warning",
             f"warning: {cut} of {total} samples are longer than the {longest} tokens that the "
             "proxy reads, and are read cut",
             cut=cut,
         )
-    return tuple(readings)
+    return readings
 
 
 def base_source(config: Config) -> Pretrained:

@@ -17,15 +17,20 @@ from typing import Any
 from fedhds import config as configuration
 from fedhds import run_folder
 from fedhds.federation.client_app import Site
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import ClientStore, RoundAdapter
+from fedhds.models import adapter_arrays
 from fedhds.preparation import Experiment, prepare
 from fedhds.run_folder import Verb
-from fedhds.types import Progress, Silent
+from fedhds.types import Progress, Silent, UserError
 
 
 def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
     """Describe the clients to the ClientApp; all share the one model in memory."""
     config, clients = experiment.config, experiment.data.clients
+    method = config.selection_method  # built anew whenever it is asked for
+    adapters = RoundAdapter(folder / "clients" / "adapter")
+    codec = config.codec_method
+    schema = codec.schema(adapter_arrays(experiment.model))
     files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
     return [
         Site(
@@ -33,18 +38,50 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             data=data,
             model=experiment.model,
             reader=experiment.reader(number, progress),
-            method=config.selection_method,
+            method=method,
             tuning=config.tuning,
             max_new_tokens=config.evaluation.max_new_tokens,
             batch_size=config.evaluation.batch_size,
             seed=config.seed,
-            store=ClientStore(folder / "clients" / str(number)),
+            store=_store(folder, number),
+            adapters=adapters,
             coresets=files[number] if verb == "select" else None,
             progress=progress,
-            codec=config.codec_method,
+            codec=codec,
+            adapter_schema=schema,
         )
         for number, data in enumerate(clients)
     ]
+
+
+def _store(folder: Path, client: int) -> ClientStore:
+    return ClientStore(folder / "clients" / str(client))
+
+
+def check_kept(folder: Path, lines: Sequence[str]) -> None:
+    """Refuse to resume where a power cut took what clients had kept in finished rounds.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The finished rounds' lines of ``rounds.jsonl``.
+
+    Raises
+    ------
+    UserError
+        Naming the client.
+    """
+    last: dict[int, int] = {}
+    now = len(lines)
+    for record in map(json.loads, lines):
+        took_part = [c for c in record["clients"] if str(c) not in record["failed"]]
+        last |= dict.fromkeys(took_part, record["round"])
+    for client, round in last.items():
+        if not _store(folder, client).survived(round, now):
+            raise UserError(
+                f"client {client} lost what it kept in round {round}, as in a power cut, so "
+                f"'{folder}' cannot be resumed: say --overwrite"
+            )
 
 
 @dataclass(frozen=True)

@@ -339,7 +339,10 @@ class Codec(Protocol):
 
     @abstractmethod
     def schema(self, adapter: Arrays) -> Schema:
-        """Say what ``adapter`` may be encoded as: nothing that is not finite when decoded."""
+        """Say what ``adapter`` may be encoded as: nothing that is not finite when decoded.
+
+        All lengths are numbers, so that both sides know where each array stands.
+        """
 
     @abstractmethod
     def encode(self, arrays: Arrays) -> dict[str, Array]:

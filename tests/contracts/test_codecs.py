@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from tiny import tiny_adapter, tiny_language_model
@@ -93,6 +93,8 @@ def test_every_kind_of_adapter_can_be_sent(codec, kind):
 
 @pytest.mark.parametrize("name", registry.names("codec"))
 @given(array=ADAPTERS)
+@example(array=np.array([3.37465e-39], np.float32))
+@example(array=np.array([127 * 2.0**-126, 2.0**-126], np.float32))
 def test_what_was_received_is_encoded_as_the_same_again(name, array):
     codec = registry.load("codec", name)()
     once = travel(codec, {"w": array})

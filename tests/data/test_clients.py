@@ -20,11 +20,14 @@ def encode(examples: list[Example]) -> tuple[list[Sample], int]:
 
 
 def build(examples: list[Example], **changes: Any) -> tuple[list[ClientData], dict[str, int]]:
-    options = {"per_client": None, "duplicates": 0.0, "corrupted": 0.0, "validation": 0.0}
-    partition = changes.pop("partition", TaskPartition())
-    clients, dropped = build_clients(
-        examples, partition, 1, encode=encode, **{**options, **changes}
-    )
+    options: dict[str, Any] = {
+        "per_client": None,
+        "duplicates": 0.0,
+        "corrupted": 0.0,
+        "validation": 0.0,
+    }
+    options |= {"partition": TaskPartition(), "encode": encode, "seed": 1}
+    clients, dropped = build_clients(examples, **{**options, **changes})
     return clients, dict(dropped)
 
 
@@ -74,6 +77,21 @@ def test_cut_away_responses_are_counted_and_empty_clients_stay(make: Make) -> No
     clients, dropped = build([make("long", task="a"), make("1", task="b"), make("long", task="b")])
     assert [(client.name, len(client.train)) for client in clients] == [("a", 0), ("b", 1)]
     assert dropped == {"response_cut_away": 2}
+
+
+def test_all_clients_are_encoded_at_once(make: Make) -> None:
+    given: list[int] = []
+
+    def encode_counted(examples: list[Example]) -> tuple[list[Sample], int]:
+        given.append(len(examples))
+        return encode(examples)
+
+    answers = [("1", "a"), ("long", "b"), ("2", "b"), ("long", "c"), ("3", "c"), ("long", "c")]
+    examples = [make(output, task=task) for output, task in answers]
+    clients, dropped = build(examples, encode=encode_counted)
+    assert given == [6]
+    assert [outputs(client.train) for client in clients] == [["1"], ["2"], ["3"]]
+    assert dropped == {"response_cut_away": 3}
 
 
 def test_noise_and_validation_are_applied(make: Make) -> None:

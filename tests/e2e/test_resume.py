@@ -86,6 +86,17 @@ def test_killed_at_random_moments_ends_with_the_same_bits(config, whole, tmp_pat
     assert {key: summary[key] for key in same} == {key: expected[key] for key in same}
 
 
+def test_a_resume_without_what_clients_kept_is_refused(config, tmp_path):
+    out = tmp_path / "run"
+    kill_after_round(config, out, 1, delay=0)
+    (torn, *_) = sorted(out.glob("clients/[0-9]*/coreset-000001-*"))
+    torn.write_bytes(bytes(torn.stat().st_size))  # as a power cut may leave it
+    command = [sys.executable, "-m", "fedhds", "run", str(config), "--out", str(out), "--resume"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"client {torn.parent.name} lost what it kept in round" in done.stderr
+
+
 def test_killed_while_starting_up_resumes(config, whole, tmp_path):
     out = tmp_path / "run"
     process = start(config, out)

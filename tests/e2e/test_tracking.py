@@ -37,7 +37,7 @@ def start(config, out):
 
 
 def checkpoints(out):
-    return max((int(p.name) for p in out.glob("checkpoint/[0-9]*")), default=-1)
+    return max((int(p.stem) for p in out.glob("checkpoint/[0-9]*")), default=-1)
 
 
 @pytest.fixture(scope="module")

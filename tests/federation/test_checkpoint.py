@@ -4,6 +4,7 @@ import numpy as np
 
 from fedhds.federation import checkpoint
 from fedhds.federation.checkpoint import RunState
+from fedhds.files import TEMPORARY
 
 
 def state(round=3):
@@ -35,14 +36,13 @@ def test_nothing_is_loaded_where_nothing_was_saved(tmp_path):
 def test_only_the_newest_is_kept(tmp_path):
     for round in (1, 2, 10):
         checkpoint.save(tmp_path, state(round))
-    assert [path.name for path in tmp_path.iterdir()] == ["000010"]
+    assert [path.name for path in tmp_path.iterdir()] == ["000010.safetensors"]
 
 
 def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
     checkpoint.save(tmp_path, state(4))
-    unfinished = tmp_path / "unfinished-000005"
-    unfinished.mkdir()
-    (unfinished / "state.json").write_text('{"round": 5')
+    unfinished = tmp_path / f"{TEMPORARY}abc"
+    unfinished.write_text("half")
     assert checkpoint.load(tmp_path).round == 4
     checkpoint.save(tmp_path, state(5))
     assert checkpoint.load(tmp_path).round == 5

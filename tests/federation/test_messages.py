@@ -18,6 +18,7 @@ from fedhds.federation.messages import (
     Fact,
     Part,
     pack,
+    pack_all,
     unpack,
 )
 from fedhds.types import ArraySpec
@@ -123,6 +124,115 @@ def test_bytes_that_are_no_array_are_refused():
     records[SELECTION] = ArrayRecord({"centroids": broken, "sizes": FlowerArray(np.arange(4))})
     with pytest.raises(BadMessage, match="cannot be read"):
         unpack(records, PART, SCHEMAS)
+
+
+ADAPTED = Part(required=(ADAPTER,))
+
+ADAPTER_SCHEMA = {
+    "b": ArraySpec("float32", (2, 2)),
+    "a": ArraySpec("int8", (2,), low=-9, high=9),
+    "c": ArraySpec("float32", (1,), low=0),
+    "d": ArraySpec("int8", (0, 3)),
+}
+"""Two types, bounds of their own, and an array without elements."""
+
+
+def adapter_of(**changed):
+    numbers = {"b": [[1, 2], [3, 4]], "a": [-9, 7], "c": [5], "d": np.zeros((0, 3))} | changed
+    types = {name: spec.dtype for name, spec in ADAPTER_SCHEMA.items()}
+    arrays = {n: np.array(a, types.get(n, "float32")) for n, a in numbers.items() if a is not None}
+    return Content(arrays={ADAPTER: arrays})
+
+
+def received(records):
+    return unpack(records, ADAPTED, {ADAPTER: ADAPTER_SCHEMA}).arrays[ADAPTER]
+
+
+def test_adapters_travel_as_one_vector_of_each_type_and_come_out_by_name():
+    sent = adapter_of()
+    records = pack(sent)
+    vectors = {array.dtype: array.numpy().tolist() for array in records[ADAPTER].values()}
+    assert vectors == {"float32": [1, 2, 3, 4, 5], "int8": [-9, 7]}  # by name
+    assert len(records[ADAPTER]) == 2
+    for name, array in sent.arrays[ADAPTER].items():
+        assert received(records)[name].dtype == array.dtype
+        assert np.array_equal(received(records)[name], array)
+
+
+def test_order_of_an_adapters_names_is_nothing():
+    backwards = dict(reversed(adapter_of().arrays[ADAPTER].items()))
+    assert np.array_equal(received(pack(Content(arrays={ADAPTER: backwards})))["a"], [-9, 7])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"b": [1, 2, 3, 4]},
+        {"c": [5, 5]},
+        {"c": None},
+        {"a": None, "d": None},
+        {"e": [1]},
+        dict.fromkeys("abcd"),
+    ],
+    ids=["shape", "length", "missing", "missing type", "unknown", "empty"],
+)
+def test_adapters_of_other_parameters_are_refused(changed):
+    with pytest.raises(BadMessage, match="other parameters"):
+        received(pack(adapter_of(**changed)))
+
+
+@pytest.mark.parametrize(
+    ("forged", "complaint"),
+    [
+        (np.zeros(4, np.float32), "shape"),
+        (np.zeros(5), "float64"),
+        (np.zeros((1, 5), np.float32), "axes"),
+    ],
+)
+def test_vectors_that_are_not_what_their_name_says_are_refused(forged, complaint):
+    records = pack(adapter_of())
+    records[ADAPTER] = ArrayRecord(
+        {n: FlowerArray(forged) if a.dtype == "float32" else a for n, a in records[ADAPTER].items()}
+    )
+    with pytest.raises(BadMessage, match=complaint):
+        received(records)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"b": [[1, np.nan], [0, 0]]}, {"c": [np.inf]}, {"c": [-1]}, {"a": [-10, 0]}],
+    ids=str,
+)
+def test_adapters_with_numbers_out_of_range_are_refused(changed):
+    with pytest.raises(BadMessage, match="out of range"):
+        received(pack(adapter_of(**changed)))
+
+
+def test_one_adapter_for_many_clients_is_packed_once():
+    same, other = adapter_of(), adapter_of()
+    records = list(pack_all([same, same, other]))
+    assert records[0][ADAPTER] is records[1][ADAPTER]
+    assert records[0][ADAPTER] is not records[2][ADAPTER]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 2), np.float32), np.array(3), np.arange(6).reshape(2, 3).T, np.array([True])],
+    ids=["empty", "number", "transposed", "truth"],
+)
+def test_arrays_are_flowers_own(array):
+    (packed,) = pack(Content(arrays={SELECTION: {"x": array}}))[SELECTION].values()
+    assert packed == FlowerArray(np.asarray(array, order="C"))
+
+
+def test_arrays_that_others_packed_are_read():
+    columns = np.asfortranarray(np.arange(8, dtype=np.float32).reshape(4, 2) - 4)
+    records = pack(content())
+    records[SELECTION] = ArrayRecord(
+        {"centroids": FlowerArray(columns), "sizes": FlowerArray(np.arange(4))}
+    )
+    arrays = unpack(records, PART, SCHEMAS).arrays[SELECTION]
+    assert np.array_equal(arrays["centroids"], columns)
 
 
 def test_no_kind_of_message_has_a_place_for_text():

@@ -1,7 +1,7 @@
 """The rounds on real Flower, in process, with a tiny model; nothing of ours is replaced."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from fedhds.aggregation.fedavg import FedAvg
 from fedhds.codecs.float32 import Float32
 from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
@@ -49,12 +49,12 @@ def play_rounds(folder, method, state=None, lr=0.01, codec=Float32(), **settings
             tuple(random_samples(SIZES[client], seed=client)),
             tuple(random_samples(2, seed=50 + client)),
         )
-        store = ClientStore(folder / str(client))
+        kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
         reader = Reader(model, data.train, 4, False, Silent())
         tuning = TuningOptions(lr=lr)
-        return Site(
-            client, data, model, reader, method, tuning, 4, 4, 0, store, None, Silent(), codec
-        )
+        schema = codec.schema(adapter_arrays(model))
+        own = client, data, model, reader, method, tuning, 4, 4, 0
+        return Site(*own, *kept, None, Silent(), codec, schema)
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}
     rounds = Rounds(method=method, codec=codec, **defaults | settings)
@@ -187,6 +187,25 @@ def test_a_failing_client_is_left_out_and_named_without_its_words(tmp_path):
     assert lines[0]["failed"] == {"2": "RuntimeError"}
     assert lines[0]["passes"] == 4 + 5 + 7
     assert "private" not in json.dumps(lines)
+
+
+def test_a_client_whose_tuning_fails_keeps_its_coreset(tmp_path):
+    _, lines, _ = play_rounds(tmp_path, Unweighted(), rounds=1)
+    assert lines[0]["failed"] == {"2": "ValueError"}
+    kept = ClientStore(tmp_path / "2").at(CORESET, 1, 0)
+    assert kept["indices"].tolist() == list(range(6))
+    assert kept["used"].tolist() == []  # it has not been trained on
+
+
+@dataclass(frozen=True)
+class Unweighted(SelectionMethod):
+    """Takes everything, on a client of six samples with weights that tuning refuses."""
+
+    budget: ClassVar[str] = "ignored"
+
+    def pick(self, signals, received, memory, rng):
+        coreset = Coreset.of(range(signals.samples))
+        return replace(coreset, weights=-coreset.weights) if signals.samples == 6 else coreset
 
 
 def test_a_round_in_which_everyone_fails_is_played_again(tmp_path):

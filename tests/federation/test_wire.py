@@ -1,5 +1,8 @@
 """Records all traffic of a run and finds nothing in it that the message table does not allow."""
 
+import math
+from collections import Counter
+
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Context, MetricRecord, RecordDict
@@ -9,7 +12,7 @@ from fedhds import registry
 from fedhds.aggregation.fedavg import FedAvg
 from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.in_process import RUN_ID, SERVER_NODE, InProcessGrid, flower_identity
 from fedhds.federation.messages import ADAPTER, EVALUATE, HELLO, KINDS, SELECT, TRAIN
 from fedhds.federation.rounds import Rounds, play
@@ -69,12 +72,13 @@ def traffic(run, tmp_path_factory):
 
     def site(context: Context) -> Site:
         client = int(context.node_config["partition-id"])
-        data, store = client_data(client), ClientStore(folder / str(client))
+        data = client_data(client)
+        kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
         reader = Reader(model, data.train, 8, method.signal_model == "proxy", Silent())
         tuning = TuningOptions()
-        return Site(
-            client, data, model, reader, method, tuning, 4, 8, 0, store, None, Silent(), codec
-        )
+        schema = codec.schema(adapter_arrays(model))
+        own = client, data, model, reader, method, tuning, 4, 8, 0
+        return Site(*own, *kept, None, Silent(), codec, schema)
 
     samples = 7 if method.budget == "required" else None
     rounds = Rounds(
@@ -136,8 +140,12 @@ def test_adapters_travel_as_the_codec_writes_them(run, traffic):
     schema = run[1].schema(adapter_arrays(tiny_language_model().model))
     sent = [(way, kind, r[ADAPTER]) for way, kind, r in traffic if ADAPTER in r]
     assert {("down", TRAIN), ("up", TRAIN), ("down", EVALUATE)} & {each[:2] for each in sent}
+    lengths = Counter()
+    for spec in schema.values():
+        lengths[spec.dtype] += math.prod(spec.shape)
     for _, _, arrays in sent:
-        assert {n: a.dtype for n, a in arrays.items()} == {n: s.dtype for n, s in schema.items()}
+        assert {a.dtype: math.prod(a.shape) for a in arrays.values()} == lengths
+        assert len(arrays) == len(lengths)
 
 
 def test_clients_are_sent_the_adapter_once_a_round(traffic):

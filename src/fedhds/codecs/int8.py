@@ -3,7 +3,7 @@
 Source: LLM.int8() (Dettmers et al., NeurIPS 2022, arXiv 2208.07339), its absmax quantization
 
 A line's numbers are multiples of its scale, 1/127 of the largest of them; so each is at most
-half a scale away. Below 1e-43 all is taken for zero.
+half a scale away. A line without a number above 1.5e-36 is taken for zeros.
 
 Deviations: lines lie along the longer side of a matrix, so that each of LoRA's directions has
 one scale in both factors and scales take next to no room; other arrays than matrices are one
@@ -26,6 +26,9 @@ SCALE = ":scale"
 
 LEVELS = 127
 """Whole numbers on either side of zero."""
+
+SMALLEST_SCALE = 2.0**-126
+"""Below, float32 has fewer digits, which rounding a scale up would be seen in."""
 
 LARGEST_SCALE = 2.0**121
 """127 times as much is still finite in float32."""
@@ -87,4 +90,5 @@ def _scales(lines: Array) -> Array:
     finite = np.isfinite(scales)
     bits = scales.view(np.uint32)
     bits[finite] = bits[finite] + 0xFF & 0xFFFFFF00
+    scales[scales < SMALLEST_SCALE] = 0
     return scales

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from fedhds.data.noise import corrupt, duplicate
 from fedhds.rng import generator
@@ -65,7 +66,8 @@ def build_clients(
     duplicates, corrupted : float
         Shares of copies and of wrong answers (see `fedhds.data.noise`).
     encode : callable
-        Turns a client's examples into samples and says how many it left out.
+        Turns examples into samples, in their order, and says how many it left out. It is
+        given all clients' at once, as tokenizers are slow to begin.
     validation : float
         The share that each client holds out (see `split_validation`).
 
@@ -89,10 +91,12 @@ def build_clients(
     ]
     dropped["over_per_client"] = len(examples) - sum(map(len, held))
     noisy = corrupt(duplicate(held, duplicates, seed), corrupted, seed)
+    encoded, dropped["response_cut_away"] = encode(list(chain.from_iterable(noisy)))
+    left = deque(encoded)
     clients = []
-    for index, ((name, _), client_examples) in enumerate(zip(parts, noisy, strict=True)):
-        samples, cut_away = encode(client_examples)
-        dropped["response_cut_away"] += cut_away
+    for index, ((name, _), given) in enumerate(zip(parts, noisy, strict=True)):
+        # the next sample is of another example where this one was left out
+        samples = [left.popleft() for example in given if left and left[0].example is example]
         clients.append(ClientData(name, *split_validation(samples, validation, seed, index)))
     if not any(client.train for client in clients):
         counts = ", ".join(f"{count} {reason}" for reason, count in (+dropped).items())

@@ -35,12 +35,15 @@ def duplicate(clients: Sequence[Sequence[Example]], share: float, seed: int) -> 
     everyone = [example for client in clients for example in client]
     result, start = [], 0
     for index, client in enumerate(clients):
-        others = everyone[:start] + everyone[start + len(client) :]
-        start += len(client)
-        count = min(round(share * len(client)), len(others))
-        drawn = generator(seed, "duplicates", index).choice(len(others), count, replace=False)
-        copies = [_marked(others[position], "duplicate") for position in drawn.tolist()]
+        others = len(everyone) - len(client)
+        copies = []
+        if count := min(round(share * len(client)), others):
+            drawn = generator(seed, "duplicates", index).choice(others, count, replace=False)
+            # positions among the others skip the client's own
+            places = np.where(drawn < start, drawn, drawn + len(client))
+            copies = [_marked(everyone[place], "duplicate") for place in places.tolist()]
         result.append([*client, *copies])
+        start += len(client)
     return result
 
 
@@ -72,9 +75,12 @@ def corrupt(clients: Sequence[Sequence[Example]], share: float, seed: int) -> li
         If no example of any client has an answer that would be wrong.
     """
     everyone = [example for client in clients for example in client]
+    counts = [round(share * len(client)) for client in clients]
     return [
-        _corrupt(client, everyone, round(share * len(client)), generator(seed, "corrupted", index))
-        for index, client in enumerate(clients)
+        _corrupt(client, everyone, count, generator(seed, "corrupted", index))
+        if count
+        else list(client)
+        for index, (client, count) in enumerate(zip(clients, counts, strict=True))
     ]
 
 

@@ -27,7 +27,7 @@ def summarise(clients: Sequence[tuple[str, Sequence[Example]]]) -> dict[str, flo
     """
     sizes = [len(examples) for _, examples in clients]
     counts = [Counter(example.task for example in examples) for _, examples in clients if examples]
-    whole: Counter[str] = sum(counts, Counter())
+    whole = Counter(example.task for _, examples in clients for example in examples)
     return {
         "clients": len(clients),
         "empty_clients": len(clients) - len(counts),
@@ -40,5 +40,9 @@ def summarise(clients: Sequence[tuple[str, Sequence[Example]]]) -> dict[str, flo
 
 
 def _distance(one: Counter[str], whole: Counter[str]) -> float:
-    """Return the total variation distance between the tasks of a client and of all."""
-    return sum(abs(one[task] / one.total() - whole[task] / whole.total()) for task in whole) / 2
+    """Return the total variation distance between the tasks of a client and of all.
+
+    What its own tasks have above their share of all is what the others lack.
+    """
+    own, every = one.total(), whole.total()
+    return sum(max(0.0, count / own - whole[task] / every) for task, count in one.items())

@@ -1,18 +1,20 @@
 """A run's state after a round, kept so that a killed run goes on bit for bit.
 
-A checkpoint is one folder named after its round, written beside the old one and then
-renamed: there is always a whole one. The old one goes only after that.
+A checkpoint is one file named after its round, on the disk before the old one goes: there
+is always a whole one, even after a power cut.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedhds.files import read_arrays, read_json, write_arrays, write_json
+import numpy as np
+
+from fedhds.files import read_arrays, write_arrays
 from fedhds.types import Array, State
 
 Evaluation = dict[str, Any]
@@ -67,30 +69,30 @@ ARRAYS = ("adapter", "best_adapter", "method")
 
 def save(folder: Path, state: RunState) -> None:
     """Write ``state`` under ``folder`` and drop older checkpoints."""
-    folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{state.round:06d}"
-    unfinished = folder / f"unfinished-{final.name}"
-    shutil.rmtree(unfinished, ignore_errors=True)
     plain = {name: getattr(state, name) for name in PLAIN}
     plain["distinct"] = {str(client): count for client, count in state.distinct.items()}
-    write_json(unfinished / "state.json", plain)
-    for name in ARRAYS:
-        write_arrays(unfinished / f"{name}.safetensors", getattr(state, name))
-    unfinished.rename(final)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    kept = {f"{name}/{key}": a for name in ARRAYS for key, a in getattr(state, name).items()}
+    final = folder / f"{state.round:06d}.safetensors"
+    write_arrays(final, {"state": np.frombuffer(text.encode(), np.uint8), **kept})
     for other in folder.iterdir():
         if other != final:
-            shutil.rmtree(other)
+            other.unlink()
 
 
 def load(folder: Path) -> RunState | None:
-    """Read the newest whole checkpoint under ``folder``; None if there is none."""
-    whole = sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+    """Read the newest checkpoint under ``folder``; None if there is none."""
+    whole = sorted(folder.glob("[0-9]*.safetensors"))
     if not whole:
         return None
-    plain = read_json(whole[-1] / "state.json")
+    kept = read_arrays(whole[-1])
+    plain = json.loads(kept.pop("state").tobytes())
     plain["seconds"] = defaultdict(float, plain["seconds"])
     for account in ("sent", "counts"):
         plain[account] = Counter(plain[account])
     plain["distinct"] = {int(client): count for client, count in plain["distinct"].items()}
-    plain |= {name: read_arrays(whole[-1] / f"{name}.safetensors") for name in ARRAYS}
+    plain |= {name: {} for name in ARRAYS}
+    for key, array in kept.items():
+        name, of = key.split("/", 1)
+        plain[name][of] = array
     return RunState(**plain)

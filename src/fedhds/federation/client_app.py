@@ -14,7 +14,7 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
 from fedhds.evaluation.scores import evaluate
-from fedhds.federation.client_store import ClientStore
+from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.messages import (
     ADAPTER,
     EVALUATE,
@@ -57,7 +57,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Site:
-    """One client: its data, its models, its settings and its disk."""
+    """One client: its data, its models, its settings and its disk.
+
+    ``adapter_schema`` is what the codec makes of the model's adapter.
+    """
 
     client: int
     data: ClientData
@@ -69,9 +72,11 @@ class Site:
     batch_size: int
     seed: int
     store: ClientStore
+    adapters: RoundAdapter
     coresets: Path | None
     progress: Progress
     codec: Codec
+    adapter_schema: Schema
 
 
 def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
@@ -124,7 +129,7 @@ def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
         reply = steps[step - 1].reply if step else {}
     else:
         reply = steps[-1].reply if steps else QUOTA
-    return {ADAPTER: site.codec.schema(adapter_arrays(site.model.model)), SELECTION: reply}
+    return {ADAPTER: site.adapter_schema, SELECTION: reply}
 
 
 def _hello(site: Site, content: Content) -> Content:
@@ -140,7 +145,7 @@ def _select(site: Site, content: Content) -> Content:
     round, step = int(content.facts["round"]), int(content.facts["step"])
     _adopt_adapter(site, content, round)
     if ADAPTER in content.arrays:  # it is sent once a round
-        site.store.save("adapter", round, 0, content.arrays[ADAPTER])
+        site.adapters.keep(round, content.arrays[ADAPTER])
     measured = _MeasuredSignals(site)
     summary, memory = site.method.steps[step].client(
         Signals(len(site.data.train), measured),
@@ -157,28 +162,21 @@ def _train(site: Site, content: Content) -> Content:
     started = time.perf_counter()
     round = int(content.facts["round"])
     received = _adopt_adapter(site, content, round)
-    site.store.drop("adapter")
     measured = _MeasuredSignals(site)
-    if content.facts["choose"]:
-        coreset = _choose(site, content, round, measured)
-    else:
-        coreset = _load_coreset(site.store, round)
+    kept = site.store.before(CORESET, round, 0)
+    coreset = _choose(site, content, round, measured) if content.facts["choose"] else _last(kept)
     seconds = measured.facts(started)
     started = time.perf_counter()
     samples = [site.data.train[index] for index in coreset.indices]
     if not content.facts["tune"] or not samples:
         idle = {"passes": 0, "steps": 0, "skipped_steps": 0, "loss": 0.0, "seconds_tuning": 0.0}
-        return Content(_counts(site, coreset, round) | idle | seconds)
-    result = tune(
-        site.model,
-        samples,
-        coreset.weights,
-        site.tuning,
-        site.seed,
-        site.client,
-        round,
-        site.progress,
-    )
+        return Content(_counts(site, coreset, kept, round) | idle | seconds)
+    numbers = site.seed, site.client, round
+    try:
+        result = tune(site.model, samples, coreset.weights, site.tuning, *numbers, site.progress)
+    except Exception:  # rounds that do not choose shall have the coreset all the same
+        _keep(site, coreset, _used(kept), round)
+        raise
     trained = {
         "passes": result.passes,
         "steps": result.steps,
@@ -186,15 +184,15 @@ def _train(site: Site, content: Content) -> Content:
         "loss": result.loss,
         "seconds_tuning": time.perf_counter() - started,
     }
-    facts = _counts(site, coreset, round) | trained | seconds
-    update = encode_update(site.codec, adapter_arrays(site.model.model), received)
+    facts = _counts(site, coreset, kept, round) | trained | seconds
+    update = encode_update(site.codec, adapter_arrays(site.model), received)
     return Content(facts, {ADAPTER: update})
 
 
 def _evaluate(site: Site, content: Content) -> Content:
     """Score the adapter on the validation samples; only sums leave."""
     started = time.perf_counter()
-    set_adapter_arrays(site.model.model, site.codec.decode(content.arrays[ADAPTER]))
+    set_adapter_arrays(site.model, site.codec.decode(content.arrays[ADAPTER]))
     scores = evaluate(
         site.model, site.data.validation, site.max_new_tokens, site.batch_size, site.progress
     )
@@ -211,62 +209,63 @@ def _evaluate(site: Site, content: Content) -> Content:
 
 def _adopt_adapter(site: Site, content: Content, round: int) -> Arrays:
     """Load the round's adapter: from the message, or as kept from the selection's first."""
-    encoded = content.arrays.get(ADAPTER) or site.store.at("adapter", round, 0)
+    encoded = content.arrays.get(ADAPTER) or site.adapters.of(round)
     if encoded is None:
         raise BadMessage(f"the adapter of round {round} never came")
     adapter = site.codec.decode(encoded)
-    set_adapter_arrays(site.model.model, adapter)
+    set_adapter_arrays(site.model, adapter)
     return adapter
 
 
 def _choose(site: Site, content: Content, round: int, measured: Mapping[str, Array]) -> Coreset:
-    """Let the method pick, and keep the coreset for rounds that do not choose."""
+    """Let the method pick."""
     steps = len(site.method.steps)
-    coreset = site.method.pick(
+    return site.method.pick(
         Signals(len(site.data.train), measured),
         content.arrays.get(SELECTION, {}),
         site.store.before("memory", round, steps) or {},
         generator(site.seed, "pick", site.client, round),
     )
-    kept = {"indices": coreset.indices, "weights": coreset.weights, "groups": coreset.groups}
-    site.store.save("coreset", round, 0, kept)
-    return coreset
 
 
-def _load_coreset(store: ClientStore, round: int) -> Coreset:
+def _last(kept: Arrays | None) -> Coreset:
     """Return the coreset of the last round that chose; an empty one if none did."""
-    kept = store.before("coreset", round, 0)
-    return Coreset.of([]) if kept is None else Coreset(**kept)
+    if kept is None:
+        return Coreset.of([])
+    return Coreset(kept["indices"], kept["weights"], kept["groups"])
 
 
-def _counts(site: Site, coreset: Coreset, round: int) -> dict[str, float]:
-    """Count the coreset's samples, and all distinct ones so far."""
-    return {"samples": len(coreset), "distinct": _remember_used(site, coreset, round)}
+def _used(kept: Arrays | None) -> dict[int, int]:
+    """Return all samples chosen so far, with the group that each stood for last."""
+    if kept is None:
+        return {}
+    return dict(zip(kept["used"].tolist(), kept["used_groups"].tolist(), strict=True))
 
 
-def _remember_used(site: Site, coreset: Coreset, round: int) -> int:
-    """Add a coreset to the union of all so far, write it for the user, return its size."""
-    kept = site.store.before("used", round, 0) or {}
-    groups = (
-        dict(zip(*(kept[key].tolist() for key in ("indices", "groups")), strict=True))
-        if kept
-        else {}
-    )
-    groups |= dict(zip(coreset.indices.tolist(), coreset.groups.tolist(), strict=True))
-    used = sorted(groups)
+def _keep(site: Site, coreset: Coreset, used: Mapping[int, int], round: int) -> None:
+    """Keep the coreset for rounds that do not choose, and what was used until now."""
     arrays = {
-        "indices": np.array(used, np.int64),
-        "groups": np.array([groups[i] for i in used], np.int64),
+        "indices": coreset.indices,
+        "weights": coreset.weights,
+        "groups": coreset.groups,
+        "used": np.array(list(used), np.int64),
+        "used_groups": np.array(list(used.values()), np.int64),
     }
-    site.store.save("used", round, 0, arrays)
+    site.store.save(CORESET, round, 0, arrays)
+
+
+def _counts(site: Site, coreset: Coreset, kept: Arrays | None, round: int) -> dict[str, float]:
+    """Count the coreset's samples and all distinct ones so far, which are kept."""
+    chosen = zip(coreset.indices.tolist(), coreset.groups.tolist(), strict=True)
+    used = dict(sorted((_used(kept) | dict(chosen)).items()))
+    _keep(site, coreset, used, round)
     if site.coresets is not None:
         rows = [
-            _renamed(site.data.train[i].example.row)
-            | {"client": site.data.name, "group": groups[i]}
-            for i in used
+            _renamed(site.data.train[i].example.row) | {"client": site.data.name, "group": group}
+            for i, group in used.items()
         ]
         write_jsonl(site.coresets, rows)
-    return len(used)
+    return {"samples": len(coreset), "distinct": len(used)}
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fedhds.federation.messages import (
     SELECTION,
     BadMessage,
     Content,
-    pack,
+    pack_all,
     unpack,
 )
 from fedhds.types import Progress, RunFailed, Schema
@@ -127,8 +127,8 @@ class Clients:
     ) -> Iterator[tuple[int, Answer]]:
         """Yield each node's checked content, or the reason why there is none."""
         messages = (  # packed one by one: each holds an adapter
-            Message(pack(content), node, kind, group_id=str(round))
-            for node, content in contents.items()
+            Message(records, node, kind, group_id=str(round))
+            for node, records in zip(contents, pack_all(contents.values()), strict=True)
         )
         replies = self.grid.send_and_receive(messages)
         for reply in self.progress.track(replies, f"{kind} (clients)", len(contents)):

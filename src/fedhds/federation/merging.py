@@ -17,7 +17,7 @@ from pathlib import Path
 from fedhds.federation.clients import Answer, Clients
 from fedhds.federation.messages import ADAPTER, TRAIN, Content
 from fedhds.federation.updates import decode_update
-from fedhds.files import read_arrays, scratch_folder, write_arrays
+from fedhds.files import read_arrays, scratch_folder, to_bytes, write_quickly
 from fedhds.types import Aggregation, Array, Arrays, Codec
 
 Ordered = Iterator[tuple[int, Answer]]
@@ -108,7 +108,7 @@ def _put_by(path: Path, answer: Answer) -> Answer:
     """Write an answer's adapter to disk, if it has one, and return the rest."""
     if isinstance(answer, str) or ADAPTER not in answer.arrays:
         return answer
-    write_arrays(path, answer.arrays[ADAPTER])
+    write_quickly(path, to_bytes(answer.arrays[ADAPTER]))
     return Content(answer.facts)
 
 

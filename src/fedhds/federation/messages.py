@@ -2,11 +2,11 @@
 
 Four kinds of message. A message holds *facts* (single numbers) and named groups of
 arrays: ``adapter`` (the trainable parameters, or how tuning changed them, as the codec of the
-run writes them) and ``selection`` (a method's summaries and replies). The codec and the method
-declare their schemas. There is no place for text, token ids or arrays
-along the samples, and both sides refuse what the table below does not allow. Only an error
-reply holds words: of ours about the server's message, or the type of the exception. A sum or
-mean over one sample is that sample's own value: a client that holds little tells more.
+run writes them, end to end in one vector of each type) and ``selection`` (a method's summaries
+and replies). The codec and the method declare their schemas. There is no place for text, token
+ids or arrays along the samples, and both sides refuse what the table below does not allow. Only
+an error reply holds words: of ours about the server's message, or the type of the exception. A
+sum or mean over one sample is that sample's own value: a client that holds little tells more.
 
 =================  ==============================  ==========================================
 kind               to the client                   back to the server
@@ -24,13 +24,14 @@ kind               to the client                   back to the server
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
+from fedhds.federation.records import join, layouts, read, to_record
 from fedhds.types import Array, Arrays, ArraySpec, Schema
 
 HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evaluate"
@@ -130,12 +131,22 @@ class Content:
 
 def pack(content: Content) -> RecordDict:
     """Put a content into Flower's records."""
-    records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
-    for group, arrays in content.arrays.items():
-        records[group] = ArrayRecord(
-            {n: FlowerArray(np.asarray(a, order="C")) for n, a in arrays.items()}
-        )
-    return records
+    return next(pack_all([content]))
+
+
+def pack_all(contents: Iterable[Content]) -> Iterator[RecordDict]:
+    """Put contents into Flower's records, one by one; what they share is packed once."""
+    arrays: Arrays | None = None
+    for content in contents:
+        records = RecordDict({FACTS: MetricRecord(dict(content.facts))})
+        for group, given in content.arrays.items():
+            if group != ADAPTER:
+                records[group] = to_record(given)
+                continue
+            if given is not arrays:
+                arrays, adapter = given, to_record(join(given))
+            records[group] = adapter
+        yield records
 
 
 def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Content:
@@ -165,7 +176,13 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
         if name not in groups:
             raise BadMessage(f"the record '{name}' is missing")
     facts = read_facts(records, part)
-    return Content(facts, {n: _arrays(record, schemas[n]) for n, record in groups.items()})
+    return Content(
+        facts,
+        {
+            name: (_adapter if name == ADAPTER else _arrays)(group, schemas[name])
+            for name, group in groups.items()
+        },
+    )
 
 
 QUOTA: Schema = {"quota": ArraySpec("int64", (1,), low=0)}
@@ -196,6 +213,24 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     return facts
 
 
+def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
+    """Take an adapter out of its vectors: exactly the schema's names, shapes and types."""
+    known = layouts(tuple((n, np.dtype(spec.dtype), spec.shape) for n, spec in schema.items()))
+    if set(record) != {layout.name for layout in known}:
+        raise BadMessage("its adapter has other parameters than the model's")
+    arrays: dict[str, Array] = {}
+    for layout in known:
+        bounds = [(schema[name].low, schema[name].high) for name, *_ in layout.places]
+        loosest = min(low for low, _ in bounds), max(high for _, high in bounds)
+        whole = ArraySpec(str(layout.dtype), (layout.length,), *loosest)
+        parts = layout.split(_array(ADAPTER, record[layout.name], whole, {}))
+        for name, own in zip(parts, bounds, strict=True):
+            if own != loosest:
+                _check_range(name, parts[name], schema[name])
+        arrays |= parts
+    return arrays
+
+
 def _arrays(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
     if set(record) != set(schema):
         odd = sorted(set(record) ^ set(schema))
@@ -211,19 +246,25 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
     """
     _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
     try:
-        array = packed.numpy()  # reads NumPy's format with pickle disallowed
+        array = read(packed)
         if not isinstance(array, np.ndarray):
             raise BadMessage(f"the array '{name}' is an archive")
     except BadMessage:
         raise
     except Exception as error:
         raise BadMessage(f"the array '{name}' cannot be read") from error
-    _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+    if array.dtype != spec.dtype or array.shape != tuple(packed.shape):
+        _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+    _check_range(name, array, spec)
+    return array
+
+
+def _check_range(name: str, array: Array, spec: ArraySpec) -> None:
+    bounded = array.size and (spec.low > -np.inf or spec.high < np.inf)
     if not np.isfinite(array).all() or (
-        array.size and not (array.min() >= spec.low and array.max() <= spec.high)
+        bounded and not (array.min() >= spec.low and array.max() <= spec.high)
     ):
         raise BadMessage(f"the array '{name}' holds values out of range")
-    return array
 
 
 def _check_shape(
