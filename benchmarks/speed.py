@@ -64,7 +64,7 @@ from fedhds.tuning.local import tune
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import Example, Sample, Signals, Silent
 
-RESULTS = Path(__file__).parent / "results" / "speed.md"
+RESULTS = Path(__file__).parent / "results"
 QUIET = Silent()
 ANSWER = 128
 """Tokens of an answer, as in the paper."""
@@ -78,7 +78,7 @@ BARS = {
     "signals, proxy, second time": "100 x",
     "grouping": "5 x, memory 1/8",
     "generation": "8 x (GPU: 20 x)",
-    "round, fedhds": "1.5 x",
+    "round": "1.5 x",
     "round, fedhds-turbo": "4 x",
     "engine": "10 ms",
 }
@@ -172,6 +172,13 @@ def draw_samples(count: int, shared: int = 0) -> list[Sample]:
     return samples
 
 
+def describe(model: LanguageModel) -> str:
+    """Name a model by its kind and size, its adapter if it has one."""
+    size = sum(parameter.numel() for parameter in model.base.parameters()) / 1e6
+    lora = " with LoRA" if model.model is not model.base else ""
+    return f"{model.base.config.model_type} of {size:.1f} M{lora}"
+
+
 # --- the floor -------------------------------------------------------------------------------
 
 
@@ -230,7 +237,7 @@ def head_work(model: LanguageModel, tokens: int) -> float:
 # --- the phases ------------------------------------------------------------------------------
 
 
-def signals(setting: Setting, model: LanguageModel, shared: int, count: int, note: str) -> Phase:
+def signals(setting: Setting, model: LanguageModel, shared: int, count: int) -> Phase:
     """Read the hidden states of one client."""
     samples = draw_samples(count, shared)
     reader = Reader(model, samples, 32, False, QUIET)
@@ -239,7 +246,7 @@ def signals(setting: Setting, model: LanguageModel, shared: int, count: int, not
         lambda: reference.read(model.model, samples, setting.device),
         lambda: reading_work(model, samples) / rate(model, 1024),
         count,
-        note,
+        describe(model) + (f", {shared} tokens shared" if shared else ""),
     )
 
 
@@ -250,7 +257,7 @@ def second_time(setting: Setting) -> Phase:
     reader = Reader(model, samples, 32, True, QUIET)
     reader.read("hidden_states")
     again = lambda: reference.read(model.model, samples, setting.device)  # noqa: E731
-    return Phase(lambda: reader.read("hidden_states"), again, unit=count, note="GPT-2's shapes")
+    return Phase(lambda: reader.read("hidden_states"), again, unit=count, note=describe(model))
 
 
 def grouping(setting: Setting) -> Phase:
@@ -313,7 +320,7 @@ def tuning(setting: Setting) -> Phase:
     # the gradient goes back through every product once; the weights themselves have none
     work = 2 * (reading_work(model, samples) + head_work(model, answered))
     floor = lambda: work / rate(model, 160)  # noqa: E731
-    return Phase(ours, published, floor, count, "3.6 M Llama with LoRA, batch 1")
+    return Phase(ours, published, floor, count, f"{describe(model)}, batch 1")
 
 
 def generation(setting: Setting) -> Phase:
@@ -338,7 +345,7 @@ def generation(setting: Setting) -> Phase:
         lambda: reference.answer(model.model, prompts, length, setting.device),
         floor,
         count,
-        f"3.6 M Llama with LoRA, {length} tokens each",
+        f"{describe(model)}, {length} tokens each",
     )
 
 
@@ -359,15 +366,16 @@ def ending_generation(setting: Setting) -> Phase:
 
 
 class Rounds(Silent):
-    """Takes down when each round ended, by the CPU's clock."""
+    """Takes down when each round ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.ends: list[float] = []
+        self._device = device
 
     def say(self, event: str, text: str, **facts: Any) -> None:
         """Note the end of a round."""
         if event == "round":
-            self.ends.append(time.process_time())
+            self.ends.append(now(self._device))
 
 
 def whole_round(setting: Setting, method: str) -> Phase:
@@ -380,7 +388,7 @@ def whole_round(setting: Setting, method: str) -> Phase:
     start, sizes = adapter_arrays(model.model), {"ours": 0, "reference": 0}
 
     def ours() -> float:
-        told = Rounds()
+        told = Rounds(setting.device)
         with tempfile.TemporaryDirectory() as folder:
             done = fedhds.run(_federation(setting, method, 3), Path(folder) / "run", progress=told)
         sizes["ours"] = round(done.summary["sample_passes"] / 3)
@@ -455,24 +463,18 @@ def engine(setting: Setting) -> dict[str, Any]:
 
 
 ENDS = ("fastest", "slowest")
-PROXY = "GPT-2's shapes"
-TUNED = "3.6 M Llama with LoRA"
 PHASES: dict[str, Callable[[Setting], Phase]] = {
-    "signals": lambda s: signals(s, tuned_model(s), 0, s.size(100, 12), TUNED),
-    "signals, shared beginning": lambda s: signals(
-        s, tuned_model(s), SHARED, s.size(100, 12), f"{TUNED}, {SHARED} tokens shared"
-    ),
-    "signals, proxy": lambda s: signals(s, proxy_model(s), 0, s.size(24, 4), PROXY),
-    "signals, proxy, shared beginning": lambda s: signals(
-        s, proxy_model(s), SHARED, s.size(24, 4), f"{PROXY}, {SHARED} tokens shared"
-    ),
+    "signals": lambda s: signals(s, tuned_model(s), 0, s.size(100, 12)),
+    "signals, shared beginning": lambda s: signals(s, tuned_model(s), SHARED, s.size(100, 12)),
+    "signals, proxy": lambda s: signals(s, proxy_model(s), 0, s.size(24, 4)),
+    "signals, proxy, shared beginning": lambda s: signals(s, proxy_model(s), SHARED, s.size(24, 4)),
     "signals, proxy, second time": second_time,
     "grouping": grouping,
     "choice": choice,
     "tuning": tuning,
     "generation": generation,
     "generation, ending": ending_generation,
-    "round, fedhds": partial(whole_round, method="fedhds"),
+    "round": partial(whole_round, method="fedhds"),
     "round, fedhds-turbo": partial(whole_round, method="fedhds-turbo"),
 }
 
@@ -480,17 +482,20 @@ PHASES: dict[str, Callable[[Setting], Phase]] = {
 # --- measuring -------------------------------------------------------------------------------
 
 
+def now(device: torch.device) -> float:
+    """Return the seconds that count: the process's own on a CPU, the clock's on a GPU."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def timed(call: Callable[[], Any], device: torch.device, times: int = 1) -> float:
     """Return the seconds of ``times`` calls, or what a call says itself that it took."""
-    clock = time.perf_counter if device.type == "cuda" else time.process_time
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    started = clock()
+    started = now(device)
     for _ in range(times):
         told = call()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return told if isinstance(told, float) else clock() - started
+    return told if isinstance(told, float) else now(device) - started
 
 
 def measure(name: str, setting: Setting, repeats: int) -> dict[str, Any]:
@@ -560,10 +565,17 @@ def grow(name: str, side: str, setting: Setting) -> float:
 def table(found: dict[str, dict[str, Any]], setting: Setting, repeats: int) -> str:
     """Write the figures as Markdown."""
     lines = [
-        f"## {'A GPU, bfloat16' if setting.gpu else 'A CPU, float32'}",
+        f"# Speed and memory by phase: {'a GPU, bfloat16' if setting.gpu else 'a CPU, float32'}",
         "",
-        f"Machine: {machine(1)}; torch {torch.__version__}. Medians of {repeats} runs, "
-        f"interleaved; CPU time{' of the device' if setting.gpu else ''}.",
+        f"Machine: {torch.cuda.get_device_name() if setting.gpu else machine(1)}; "
+        f"torch {torch.__version__}. Medians of {repeats} interleaved runs; "
+        f"{'time by the clock' if setting.gpu else 'CPU time of the process'}.",
+        "A time is of one sample (signals, tuning, generation), client (grouping), or round. "
+        "The reference does what the published code does (`benchmarks/reference.py`); the floor "
+        "is what the multiply-adds of the real tokens alone take at the rate of the model's own "
+        "matrices (of grouping: of the features' products). The spread is the least and the most "
+        "beside the median: ours, the reference, the floor.",
+        "Command: `python benchmarks/speed.py --model MODEL --data DATA --write`.",
         "",
         "| phase | aim | times the reference | times the floor | ours, ms | reference, ms "
         "| spread | memory, ours / reference, MB | measured on |",
@@ -592,7 +604,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model")
     parser.add_argument("--data")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--write", action="store_true", help=f"write results/{RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help="write results/speed-<device>.md")
     parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     setting = Setting(options.quick, torch.device(options.device), options.model, options.data)
@@ -614,7 +626,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         write_json(options.json, found)
     if options.write:
-        RESULTS.write_text(text, encoding="utf-8")
+        (RESULTS / f"speed-{setting.device.type}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ TOKENS: Mapping[str, int] = {"cpu": 1024, "cuda": 16384}
 """How many tokens a forward pass takes at a time, by the device's type.
 
 More are no faster: a CPU's caches overflow, a GPU is full (measured on a CPU, see
-``benchmarks/results/speed.md``; not on a GPU).
+``benchmarks/results/speed-cpu.md``; not on a GPU).
 """
 
 
