@@ -252,7 +252,7 @@ def signals(setting: Setting, model: LanguageModel, shared: int, count: int) -> 
 
 def second_time(setting: Setting) -> Phase:
     """Read what a frozen proxy has read before; the reference reads it again."""
-    model, count = proxy_model(setting), setting.size(100, 8)
+    model, count = proxy_model(setting), setting.size(24, 8)
     samples = draw_samples(count)
     reader = Reader(model, samples, 32, True, QUIET)
     reader.read("hidden_states")
