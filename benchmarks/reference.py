@@ -42,7 +42,10 @@ def group(rows: Sequence[np.ndarray], smallest: int = 2) -> tuple[np.ndarray, np
 
 
 def choose(points: np.ndarray, smallest: int = 2) -> np.ndarray:
-    """Group points by HDBSCAN, on a client or on the server."""
+    """Group points by HDBSCAN, on a client or on the server.
+
+    By scikit-learn's; the published code has another library's, which may scale better.
+    """
     found = HDBSCAN(min_cluster_size=smallest, copy=True).fit(points.astype(np.float64))
     labels: np.ndarray = found.labels_
     return labels

@@ -221,11 +221,11 @@ def attention_work(model: LanguageModel, seen: float) -> float:
     return 2.0 * seen * config.hidden_size * config.num_hidden_layers
 
 
-def reading_work(model: LanguageModel, samples: Sequence[Sample]) -> float:
-    """Count the multiply-adds of reading samples without a head."""
-    lengths = [sample.length for sample in samples]
-    seen = sum(length * (length + 1) / 2 for length in lengths)
-    return layer_work(model, sum(lengths)) + attention_work(model, seen)
+def reading_work(model: LanguageModel, lengths: Sequence[int], shared: int = 0) -> float:
+    """Count the multiply-adds of reading sequences without a head, what they share once."""
+    again = len(lengths) - 1
+    seen = sum(length * (length + 1) / 2 for length in lengths) - again * shared * (shared + 1) / 2
+    return layer_work(model, sum(lengths) - again * shared) + attention_work(model, seen)
 
 
 def head_work(model: LanguageModel, tokens: int) -> float:
@@ -244,7 +244,7 @@ def signals(setting: Setting, model: LanguageModel, shared: int, count: int) -> 
     return Phase(
         lambda: reader.read("hidden_states"),
         lambda: reference.read(model.model, samples, setting.device),
-        lambda: reading_work(model, samples) / rate(model, 1024),
+        lambda: reading_work(model, [s.length for s in samples], shared) / rate(model, 1024),
         count,
         describe(model) + (f", {shared} tokens shared" if shared else ""),
     )
@@ -318,7 +318,8 @@ def tuning(setting: Setting) -> Phase:
 
     answered = sum(len(sample.response) for sample in samples)
     # the gradient goes back through every product once; the weights themselves have none
-    work = 2 * (reading_work(model, samples) + head_work(model, answered))
+    read = reading_work(model, [sample.length for sample in samples])
+    work = 2 * (read + head_work(model, answered))
     floor = lambda: work / rate(model, 160)  # noqa: E731
     return Phase(ours, published, floor, count, f"{describe(model)}, batch 1")
 
@@ -331,9 +332,7 @@ def generation(setting: Setting) -> Phase:
     model.base.generation_config.eos_token_id = None
 
     def floor() -> float:
-        read = sum(map(len, prompts))
-        seen = sum(n * (n + 1) / 2 for n in map(len, prompts))
-        first = layer_work(model, read) + attention_work(model, seen)
+        first = reading_work(model, [len(prompt) for prompt in prompts], SHARED)
         written = count * (length - 1)
         looked_at = sum((n + (length - 1) / 2) * (length - 1) for n in map(len, prompts))
         later = layer_work(model, written) + head_work(model, count * length)

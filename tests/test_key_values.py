@@ -61,5 +61,5 @@ def test_rows_are_joined_at_their_last_tokens_and_have_room(model):
     added = torch.ones(3, 1, 1, 8)
     grown, _ = one.update(added, added, 1)
     torch.testing.assert_close(grown, torch.cat([keys, added], 2))
-    one.batch_select_indices(torch.tensor([2]))
+    one.reorder_cache(torch.tensor([2]))
     torch.testing.assert_close(one.layers[1].keys, grown[2:])

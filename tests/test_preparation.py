@@ -4,6 +4,8 @@ import datasets
 import pytest
 import torch
 from small import UNSEEN, rows, small_config, write_rows
+from tiny import tiny_tokenizer
+from transformers import MambaConfig, MambaForCausalLM
 
 from fedhds import config as configuration
 from fedhds.preparation import prepare
@@ -66,3 +68,14 @@ def test_proxy_may_be_held_in_narrower_numbers_than_the_tuned_model(tmp_path):
     same = prepare(configuration.load(plain, ["model.dtype=float32"]), Silent())
     assert same.proxy.base.dtype == torch.float32
     assert same.proxy.fingerprint != experiment.proxy.fingerprint
+
+
+@pytest.mark.parametrize("key", ["model.name", "model.proxy"])
+def test_model_that_keeps_no_keys_and_values_is_refused_before_it_is_trained(tmp_path, key):
+    options = {"hidden_size": 16, "num_hidden_layers": 2, "state_size": 4, "vocab_size": 200}
+    folder = tmp_path / "mamba"
+    MambaForCausalLM(MambaConfig(**options)).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    plain = small_config(tmp_path, selection__method="fedhds-turbo", model__proxy="embedded")
+    with pytest.raises(UserError, match=f"^{key}: models of type 'mamba' keep no keys and values"):
+        prepare(configuration.load(plain, [f"{key}={folder}"]), Silent())

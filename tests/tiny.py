@@ -49,6 +49,13 @@ _NEOX = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
 }
+_NEO = {
+    "hidden_size": 16,
+    "num_layers": 2,
+    "num_heads": 2,
+    "attention_types": [[["global", "local"], 1]],
+    "window_size": 8,
+}
 _OPT = {
     "hidden_size": 16,
     "ffn_dim": 24,
@@ -78,6 +85,9 @@ _QWEN2_MOE = {
 _CONFIGS = {
     "llama": ("llama", _LLAMA),
     "mistral": ("mistral", _LLAMA),
+    # layers that see the last eight tokens alone, and forget those before
+    "mistral-window": ("mistral", {**_LLAMA, "sliding_window": 8}),
+    "gpt-neo-window": ("gpt_neo", _NEO),
     "olmo2": ("olmo2", _LLAMA),
     "qwen3": ("qwen3", _LLAMA),
     "gemma": ("gemma", _LLAMA),

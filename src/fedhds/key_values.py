@@ -56,11 +56,32 @@ class Beginning:
 
     def of_rows(self, count: int) -> DynamicCache | None:
         """Return a copy for a batch of ``count`` sequences, which may grow; None of no tokens."""
+        cache = self._copied()
+        if cache is not None:
+            cache.batch_repeat_interleave(count)  # makes new tensors
+        return cache
+
+    def moved(self, steps: Tensor) -> DynamicCache | None:
+        """Return a copy for a batch that is padded on the left, plain caches only.
+
+        Row i stands ``steps[i]`` places further right, and what falls off the end it reads
+        itself: so no padding lies between tokens, where windows and ALiBi would count it.
+        """
+        cache = self._copied()
+        if cache is not None:
+            places = torch.arange(self.length, device=steps.device) - steps[:, None]
+            places = places.clamp(min=0)  # the mask hides what is left of the first token
+            layers: Any = cache.layers
+            for layer in layers:
+                layer.keys = layer.keys[0][:, places].transpose(0, 1)
+                layer.values = layer.values[0][:, places].transpose(0, 1)
+        return cache
+
+    def _copied(self) -> DynamicCache | None:
         if self.cache is None:
             return None
         cache = copy.copy(self.cache)
         cache.layers = [copy.copy(layer) for layer in cache.layers]
-        cache.batch_repeat_interleave(count)  # makes new tensors
         return cache
 
 
@@ -96,7 +117,7 @@ class _Roomy(DynamicLayer):  # type: ignore[no-untyped-call]
             store[..., start:end, :] = states
         return self._show(end)
 
-    def batch_select_indices(self, indices: Tensor) -> None:
+    def reorder_cache(self, indices: Tensor) -> None:
         """Keep some rows."""
         self._stores = [store[indices] for store in self._stores]
         self._show(self.get_seq_length())

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from fedhds.batching import Batch, most
-from fedhds.models import base_of, forward, numberless
+from fedhds.models import base_of, forward, mergeable, numberless
 from fedhds.tuning.options import TuningOptions
 
 OPTIMIZER_STATES: Mapping[str, int] = {"adam": 2, "adamw": 2, "sgd": 0}
@@ -94,12 +94,13 @@ def estimate(
     # keys and values are copied when rows come together or leave
     generated = (shapes.prompt + shapes.answer) * _cached(base)
     scored = most(shapes.sample, shapes.batch, device)
+    copied = sum(layer.get_base_layer().weight.nbytes for layer in mergeable(model))
     parts = {
         "weights": _weights(model, base, quantization),
         "proxy": proxy,
         "adapter": trainable * EXACT * (2 + OPTIMIZER_STATES[tuning.optimizer]),
         "training": round(training * holes),
-        "evaluation": round(max(scored * logits, 2 * shapes.batch * generated) * holes),
+        "evaluation": copied + round(max(scored * logits, 2 * shapes.batch * generated) * holes),
     }
     working = max(parts["training"], parts["evaluation"])
     resting = parts["weights"] + parts["proxy"] + parts["adapter"]

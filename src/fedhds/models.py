@@ -11,6 +11,7 @@ import inspect
 import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -315,9 +316,7 @@ def _merged(model: torch.nn.Module) -> Iterator[None]:
     Beside small weights the many small products take a quarter of the time. Not in narrow
     numbers, which would round them away; nor in shared weights, where others would see them.
     """
-    held = [(layer, layer.get_base_layer().weight) for layer in _mergeable(model)]
-    if sum(weight.nbytes for _, weight in held) > MERGED:
-        held = []
+    held = [(layer, layer.get_base_layer().weight) for layer in mergeable(model)]
     originals = [weight.data for _, weight in held]
     try:
         for layer, weight in held:
@@ -331,14 +330,18 @@ def _merged(model: torch.nn.Module) -> Iterator[None]:
             layer.merged_adapters.clear()
 
 
-def _mergeable(model: torch.nn.Module) -> list[Any]:
-    """Find the LoRA layers that are in use and whose weights may take their products."""
-    shared = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+def mergeable(model: torch.nn.Module) -> list[Any]:
+    """Find the LoRA layers in use whose products are added to their weights while reading.
+
+    None where a copy of all these weights would be larger than `MERGED`.
+    """
+    uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
     found: list[Any] = []
     for layer in model.modules():
         if isinstance(layer, LoraLayer) and not (layer.merged or layer.disable_adapters):
             inner = layer.get_base_layer()
             whole = isinstance(inner, torch.nn.Linear | Conv1D)
-            if whole and inner.weight.dtype == torch.float32 and id(inner.weight) not in shared:
+            if whole and inner.weight.dtype == torch.float32 and uses[id(inner.weight)] == 1:
                 found.append(layer)
-    return found
+    size = sum(layer.get_base_layer().weight.nbytes for layer in found)
+    return found if size <= MERGED else []

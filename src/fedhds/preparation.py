@@ -5,6 +5,7 @@ Nothing is written: a run folder is made only after all of this went well.
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,7 +178,9 @@ def check_models(
     data = inputs.data
     held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
     _check_tokens("model.name", [*held, *data.unseen], base)
+    _check_keys_and_values("model.name", base)
     if proxy is not None:
+        _check_keys_and_values("model.proxy", proxy)
         _check_tokens("model.proxy", chain.from_iterable(inputs.readings), proxy)
     elif config.proxy is not None:
         return  # nothing is selected, so the proxy and its layers do not matter
@@ -186,6 +189,13 @@ def check_models(
         config.selection_method.check_layers(layers)
     except ValueError as error:
         raise UserError(f"selection.{error}") from error
+
+
+def _check_keys_and_values(key: str, base: PreTrainedModel) -> None:
+    """Refuse what could be trained but not be read from or answered with afterwards."""
+    if "past_key_values" not in inspect.signature(base.forward).parameters:
+        kind = base.config.model_type
+        raise UserError(f"{key}: models of type '{kind}' keep no keys and values to go on from")
 
 
 def _check_tokens(key: str, samples: Iterable[Sample], base: PreTrainedModel) -> None:

@@ -46,7 +46,10 @@ class Rows:
 
     def only(self, kept: Tensor) -> Rows:
         """Keep some rows; the others' keys and values are gone."""
-        self.cache.batch_select_indices(kept)
+        if len(kept) == len(self.tokens):
+            return self
+        cache: Any = self.cache
+        cache.reorder_cache(kept)  # the one way to select rows that every layer knows
         return Rows(self.prompts[kept], self.tokens[kept], self.mask[kept], self.cache)
 
 
@@ -87,11 +90,13 @@ def generate(
     ends = torch.tensor(_ends(model), device=model.device)
     with inference(model.model):
         beginning = Beginning.of(model, prompts) if batches else Beginning()
+        if beginning.cache is not None and not is_plain(beginning.cache):
+            beginning = Beginning()  # a window has forgotten what a moved row would need
         for chosen, room in progress.track(batches, "evaluation: answers", len(batches)):
             own = {i: prompts[i][beginning.length :] for i in chosen}
             parts = []
             for together in _forward_passes(model, own):
-                read = _read(model, [own[i] for i in together], together, beginning)
+                read = _read(model, [prompts[i] for i in together], together, beginning)
                 _note(read, answers)
                 parts.append(read.only(torch.nonzero(~torch.isin(read.tokens, ends))[:, 0]))
             for rows in _joined([part for part in parts if len(part.tokens)], room - 1):
@@ -151,10 +156,10 @@ def _read(
 ) -> Rows:
     """Read some prompts after what all begin with, and choose their answers' first tokens."""
     batch = pad(prompts, model.filler, model.device, left=True)
-    mask = torch.cat([batch.mask.new_ones(len(prompts), beginning.length), batch.mask], 1)
+    mask, cache = batch.mask, beginning.moved((1 - batch.mask).sum(1))
     # only peft knows how to put virtual tokens in front, and does so with the first ones alone
     whole = model.model if model.virtual_tokens else model.base
-    output = _forward(model, whole, batch.tokens, mask, beginning.of_rows(len(prompts)))
+    output = _forward(model, whole, batch.tokens[:, beginning.length :], mask, cache)
     virtual = mask.new_ones(len(prompts), model.virtual_tokens)
     return Rows(
         torch.tensor(numbers, device=model.device),

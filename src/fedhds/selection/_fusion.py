@@ -76,8 +76,13 @@ def fuse(features: Array, fusion: Fusion, dimensions: int, rng: np.random.Genera
 
 
 def _alike(features: Array) -> bool:
-    low, high = features.min(axis=0), features.max(axis=0)
-    return bool((high - low).max() <= ALIKE * max(high.max(), -low.min()))
+    spread = features.max(axis=0) - features.min(axis=0)
+    return bool(spread.max() <= ALIKE * _largest(features))
+
+
+def _largest(features: Array) -> Array:
+    largest: Array = np.maximum(features.max(), -features.min())
+    return largest
 
 
 def _tsne(features: Array, dimensions: int, seed: int) -> Array:
@@ -102,13 +107,15 @@ def _principal_coordinates(features: Array) -> Array:
     Returns
     -------
     ndarray of float64, shape (n_samples, n_samples)
-        Distances are those between the rows of ``features`` up to rounding; the first
-        column varies most.
+        Distances are those between the rows of ``features``, in units of the largest
+        feature; below about a thousandth of the largest distance they are noise, for the
+        products are float32. The first column varies most.
     """
     products = np.zeros((len(features), len(features)))
+    largest = _largest(features)
     for start in range(0, features.shape[1], BLOCK):
         block = features[:, start : start + BLOCK]
-        centred = block - block.mean(axis=0)
+        centred = (block - block.mean(axis=0)) / largest  # squares of large ones would overflow
         products += centred @ centred.T
     values, directions = np.linalg.eigh(products)
     coordinates: Array = (directions * np.sqrt(values.clip(0)))[:, ::-1]
