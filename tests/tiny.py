@@ -74,6 +74,13 @@ _PHI = {
 # ALiBi instead of positions; Falcon's query, key and value are one layer.
 _BLOOM = {"hidden_size": 16, "n_layer": 2, "n_head": 2}
 _FALCON = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+# A convolution and attention by turns: one keeps a state, the other keys and values.
+_LFM2 = {
+    **_LLAMA,
+    "layer_types": ["conv", "full_attention"],
+    "conv_L_cache": 3,
+    "block_auto_adjust_ff_dim": False,
+}
 _EXPERTS = {"num_experts_per_tok": 2, "output_router_logits": False}
 _MIXTRAL = {**_LLAMA, **_EXPERTS, "num_local_experts": 4}
 _OLMOE = {**_LLAMA, **_EXPERTS, "num_experts": 4}
@@ -88,6 +95,7 @@ _CONFIGS = {
     # layers that see the last eight tokens alone, and forget those before
     "mistral-window": ("mistral", {**_LLAMA, "sliding_window": 8}),
     "gpt-neo-window": ("gpt_neo", _NEO),
+    "lfm2": ("lfm2", _LFM2),
     "olmo2": ("olmo2", _LLAMA),
     "qwen3": ("qwen3", _LLAMA),
     "gemma": ("gemma", _LLAMA),

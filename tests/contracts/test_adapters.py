@@ -42,6 +42,7 @@ from fedhds.types import Silent, UserError
 QUIET = Silent()
 KINDS = registry.names("adapter")
 UNFIT = {
+    ("lfm2", "prefix-tuning"),  # a convolution keeps no keys and values to put a prefix in
     ("falcon", "prefix-tuning"),  # peft does not know that its heads share keys and values
 }
 PAIRS = [(a, k) for a in ARCHITECTURES for k in KINDS if (a, k) not in UNFIT]

@@ -71,3 +71,15 @@ def test_kernel_pca_parts_what_no_line_can():
 def test_scale_of_the_features_does_not_matter_to_kernel_pca():
     small, large = (fuse(scale * features(), "kernel-pca", 2, RNG) for scale in (0.01, 1000))
     assert np.allclose(small, large, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_features_whose_squares_leave_the_number_range_are_laid_out(scale):
+    features = generator(0, "scale").normal(size=(12, 40)).astype(np.float32)
+    plain, scaled = (
+        fuse(each, "tsne", 2, generator(0, "map"))
+        for each in (features, (features * np.float32(scale)))
+    )
+    assert np.isfinite(scaled).all()
+    assert np.ptp(plain, axis=0).min() > 0
+    assert np.ptp(scaled, axis=0).min() > 0

@@ -98,7 +98,10 @@ def test_computes_no_logits(model, samples):
     compute(model, samples, 7, QUIET)
 
 
-@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "opt-projected"])
+# LFM2's convolutions keep a state that is no keys and values: there nothing is shared
+@pytest.mark.parametrize(
+    "architecture", [a for a in ARCHITECTURES if a not in ("opt-projected", "lfm2")]
+)
 def test_what_all_samples_begin_with_is_read_once(architecture):
     model, alike, seen = tiny_language_model(architecture), alike_samples(), []
     expected = one_by_one(model, alike)
