@@ -183,6 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--folder", type=Path, help="for data and run; else temporary")
     options = parser.parse_args(arguments)
+    if options.rounds < 3:
+        parser.error("--rounds must be at least 3")
     found = measure(options)
     if options.json:
         write_json(options.json, {"machine": machine(1), **found})

@@ -384,7 +384,7 @@ def whole_round(setting: Setting, method: str) -> Phase:
     """
     experiment = prepare(_federation(setting, method, 3), QUIET)
     model, clients = experiment.model, experiment.data.clients
-    start, sizes = adapter_arrays(model.model), {"ours": 0, "reference": 0}
+    start, sizes = adapter_arrays(model.model), {"ours": 0, "the reference": 0}
 
     def ours() -> float:
         told = Rounds(setting.device)
@@ -403,12 +403,12 @@ def whole_round(setting: Setting, method: str) -> Phase:
         every = np.concatenate(means)
         groups = reference.choose(every)
         nearest = reference.pick(every, reference.centroids(every, groups))
-        kept, sums, sizes["reference"], first = set(nearest), [], 0, 0
+        kept, sums, sizes["the reference"], first = set(nearest), [], 0, 0
         for (train, points, _), mine in zip(layouts, means, strict=True):
             wanted = mine[[i for i in range(len(mine)) if first + i in kept]]
             first += len(mine)
             coreset = [train[i] for i in reference.pick(points, wanted)]
-            sizes["reference"] += len(coreset)
+            sizes["the reference"] += len(coreset)
             set_adapter_arrays(model.model, start)
             reference.train(model.model, coreset, 3e-4, setting.device)
             sums.append(adapter_arrays(model.model))
@@ -588,7 +588,7 @@ def table(found: dict[str, dict[str, Any]], setting: Setting, repeats: int) -> s
         cells += [f"{took[s]:,.2f}" if s in took else "" for s in ("ours", "reference")]
         cells += [" ".join(f"{low:.2f}-{high:.2f}" for low, high in made["spread"].values())]
         cells += [" / ".join(f"{value:,.0f}" for value in made["megabytes"].values())]
-        facts = "".join(f"; {key} {value}" for key, value in made["facts"].items())
+        facts = "".join(f"; {n} samples chosen by {who}" for who, n in made["facts"].items())
         lines.append("| " + " | ".join([*cells, made["note"] + facts]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -606,6 +606,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="write results/speed-<device>.md")
     parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.write and (options.quick or options.phases):
+        parser.error("--write keeps the whole table: neither --quick nor --phases goes with it")
+    if not options.model and "generation, ending" in (options.phases or []):
+        parser.error("'generation, ending' needs --model and --data")
     setting = Setting(options.quick, torch.device(options.device), options.model, options.data)
     torch.set_num_threads(1)
     with threadpool_limits(1), tempfile.TemporaryDirectory() as cache:

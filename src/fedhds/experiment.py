@@ -154,23 +154,34 @@ def _conduct(
         progress.say("finished", f"{folder} is finished already; nothing was changed")
         return Result(folder, read_json(folder / "summary.json"))
     requirements.check(checked)
+    experiment = prepare(checked, progress)
+    with run_folder.alone(folder):
+        run_folder.check(folder, checked, verb, resume, overwrite)  # as another may have begun
+        state, resumed_from = _begin_or_go_on(folder, experiment, verb, resume, progress)
+        settings = checked.resolved()
+        with tracking(checked.tracking, folder, settings, state.lines, progress) as tracked:
+            summary = _carry_out(folder, experiment, state, verb, resumed_from, tracked, progress)
+    return Result(folder, summary)
+
+
+def _begin_or_go_on(
+    folder: Path, experiment: Experiment, verb: Verb, resume: bool, progress: Progress
+) -> tuple[RunState, int | None]:
+    """Return the state to start from, and the round that it is of if the run goes on."""
     resumable = resume and run_folder.is_begun(folder)
     state = checkpoint.load(folder / "checkpoint") if resumable else None
-    experiment = prepare(checked, progress)
     if state is None:
+        if resumable and run_folder.has_rounds(folder):
+            raise UserError(f"'{folder}' has lost its checkpoint: say --overwrite to start again")
         run_folder.begin(folder, experiment, verb)
-        state, resumed_from = RunState(adapter_arrays(experiment.model.model)), None
-    else:
-        run_folder.check_data(folder, experiment.data.fingerprint)
-        run_folder.clear_temporaries(folder)
-        if state.round < checked.federation.rounds:
-            check_kept(folder, state.lines)
-        _write_lines(folder, state)  # a kill may have come between the checkpoint and them
-        resumed_from = state.round
-        progress.say("resumed", f"going on after round {state.round}", round=state.round)
-    with tracking(checked.tracking, folder, checked.resolved(), state.lines, progress) as tracked:
-        summary = _carry_out(folder, experiment, state, verb, resumed_from, tracked, progress)
-    return Result(folder, summary)
+        return RunState(adapter_arrays(experiment.model.model)), None
+    run_folder.check_data(folder, experiment.data.fingerprint)
+    run_folder.clear_temporaries(folder)
+    if state.round < experiment.config.federation.rounds:
+        check_kept(folder, state.lines)
+    _write_lines(folder, state)  # a kill may have come between the checkpoint and them
+    progress.say("resumed", f"going on after round {state.round}", round=state.round)
+    return state, state.round
 
 
 def _carry_out(

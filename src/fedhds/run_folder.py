@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,17 +77,43 @@ def default(name: str, verb: Verb) -> Path:
     return Path("runs") / (name if verb == "run" else f"{name}-{verb}")
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make the run folder, and keep it from other processes until the block ends or we die.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made, or another process has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another process is running in '{folder}'") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def is_begun(folder: Path) -> bool:
     """Tell whether there is a run to go on with."""
     return (folder / "config.yaml").is_file()
 
 
+def has_rounds(folder: Path) -> bool:
+    """Tell whether a round was finished here; each has a checkpoint before it has its line."""
+    lines = folder / "rounds.jsonl"
+    return lines.is_file() and lines.stat().st_size > 0
+
+
 def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
     """Make the run folder, or clear what an earlier run left in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
     clear_temporaries(folder)
     for name in OWNED:
         _remove(folder / name)

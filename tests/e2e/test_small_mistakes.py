@@ -1,5 +1,8 @@
 """Slips of the command line that are not about the data."""
 
+import subprocess
+import sys
+
 import pytest
 import yaml
 from small import small_config
@@ -53,3 +56,20 @@ def test_patience_without_evaluations_is_told(tmp_path):
     options = ["--set", "evaluation.every=0", "--set", "evaluation.patience=2"]
     done = CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "o"), *options])
     assert "evaluation.patience is not used" in done.stderr
+
+
+def test_full_disk_is_a_sentence_and_can_be_resumed(tmp_path):
+    plain = small_config(tmp_path, federation__rounds=2)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(plain))
+    command = [sys.executable, "-m", "fedhds", "run", str(tmp_path / "small.yaml"), "-q"]
+    command += ["--out", str(tmp_path / "run")]
+    # a limit on files' sizes stands for the disk: no adapter fits into 2 kB
+    limited = "import resource, runpy, sys; "
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY)); "
+    limited += "sys.argv = sys.argv[1:]; runpy.run_module('fedhds', run_name='__main__')"
+    full = subprocess.run(
+        [sys.executable, "-c", limited, *command[2:]], capture_output=True, text=True
+    )
+    assert full.returncode == 1
+    assert full.stderr.splitlines()[-1].startswith("fedhds: the disk is full (File too large)")
+    assert subprocess.run([*command, "--resume"], capture_output=True).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,10 @@ def session(quiet: bool, json_log: bool, hint: str = "") -> Iterator[Progress]:
         _fail(progress, str(error), USER_MISTAKE)
     except RunFailed as error:
         _fail(progress, str(error), FAILURE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        _fail(progress, f"the disk is full ({error.strerror}){hint}", FAILURE)
     except KeyboardInterrupt:
         _fail(progress, f"interrupted{hint}", INTERRUPTED)
     finally:

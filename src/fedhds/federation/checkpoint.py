@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from fedhds.files import read_arrays, write_arrays
-from fedhds.types import Array, State
+from fedhds.types import Array, State, UserError
 
 Evaluation = dict[str, Any]
 """Scores of one adapter: ``round``, ``unseen`` (per sample) and ``validation`` (sums)."""
@@ -81,12 +82,23 @@ def save(folder: Path, state: RunState) -> None:
 
 
 def load(folder: Path) -> RunState | None:
-    """Read the newest checkpoint under ``folder``; None if there is none."""
+    """Read the newest checkpoint under ``folder``; None if there is none.
+
+    Raises
+    ------
+    UserError
+        If it is damaged.
+    """
     whole = sorted(folder.glob("[0-9]*.safetensors"))
     if not whole:
         return None
-    kept = read_arrays(whole[-1])
-    plain = json.loads(kept.pop("state").tobytes())
+    try:
+        kept = read_arrays(whole[-1])
+        plain = json.loads(kept.pop("state").tobytes())
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise UserError(
+            f"'{whole[-1]}' is damaged, so the run cannot be resumed: say --overwrite"
+        ) from error
     plain["seconds"] = defaultdict(float, plain["seconds"])
     for account in ("sent", "counts"):
         plain[account] = Counter(plain[account])

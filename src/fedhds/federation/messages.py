@@ -247,10 +247,6 @@ def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, i
     _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
     try:
         array = read(packed)
-        if not isinstance(array, np.ndarray):
-            raise BadMessage(f"the array '{name}' is an archive")
-    except BadMessage:
-        raise
     except Exception as error:
         raise BadMessage(f"the array '{name}' cannot be read") from error
     if array.dtype != spec.dtype or array.shape != tuple(packed.shape):

@@ -35,7 +35,8 @@ def show(plan: Mapping[str, Any]) -> Table:
         "training samples": f"{plan['samples']:,}, and {plan['validation']:,} held out",
         "unseen samples": f"{plan['unseen']:,}",
         "parameters": f"{plan['parameters']:,}, of which an adapter trains {plan['trainable']:,}",
-        "adapters sent": f"{_size(plan['adapter_bytes'])} each, {_size(exchanged)} in all rounds",
+        "adapters sent": f"{_size(plan['adapter_bytes'])} each, {_size(exchanged)} in all rounds, "
+        "evaluations apart",
     }
     waiting = f", up to {_size(plan['waiting_bytes'])} of disk" if plan["waiting_bytes"] else ""
     rows["merging them"] = f"about {_size(plan['merging_bytes'])} of the server's memory{waiting}"
