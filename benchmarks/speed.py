@@ -46,6 +46,7 @@ from transformers.pytorch_utils import Conv1D
 import fedhds
 from fedhds import config as configuration
 from fedhds.adapters.lora import Lora
+from fedhds.batching import TOKENS
 from fedhds.config import Config
 from fedhds.evaluation.generation import generate
 from fedhds.files import write_json
@@ -182,8 +183,12 @@ def describe(model: LanguageModel) -> str:
 # --- the floor -------------------------------------------------------------------------------
 
 
-def rate(model: LanguageModel, rows: int) -> float:
-    """Measure how many multiply-adds a second the layers' own matrices allow, ``rows`` tokens."""
+def rate(model: LanguageModel, rows: int | None = None) -> float:
+    """Measure how many multiply-adds a second the layers' matrices allow, of so many tokens.
+
+    None is as many as a forward pass takes.
+    """
+    rows = rows or TOKENS[model.device.type]
     shapes: dict[tuple[int, int], int] = {}
     for module in _matrices(model):
         shape = module.weight.shape
@@ -244,7 +249,10 @@ def signals(setting: Setting, model: LanguageModel, shared: int, count: int) -> 
     return Phase(
         lambda: reader.read("hidden_states"),
         lambda: reference.read(model.model, samples, setting.device),
-        lambda: reading_work(model, [s.length for s in samples], shared) / rate(model, 1024),
+        lambda: (
+            reading_work(model, [s.length for s in samples], shared)
+            / rate(model, TOKENS[model.device.type])
+        ),
         count,
         describe(model) + (f", {shared} tokens shared" if shared else ""),
     )
@@ -337,7 +345,7 @@ def generation(setting: Setting) -> Phase:
         looked_at = sum((n + (length - 1) / 2) * (length - 1) for n in map(len, prompts))
         later = layer_work(model, written) + head_work(model, count * length)
         later += attention_work(model, looked_at)
-        return first / rate(model, 1024) + later / rate(model, count)
+        return first / rate(model) + later / rate(model, count)
 
     return Phase(
         lambda: generate(model, prompts, length, count, QUIET),

@@ -23,8 +23,8 @@ def test_longest_come_first_and_ties_keep_their_order():
 
 
 def test_a_batch_is_filled_by_tokens():
-    # 1,024 tokens hold three sequences of 300 and ten of 100
-    assert [len(batch) for batch in by_length([300] * 6 + [100] * 20, 50, CPU)] == [3, 3, 10, 10]
+    # 768 tokens hold two sequences of 300 and seven of 100
+    assert [len(batch) for batch in by_length([300] * 4 + [100] * 14, 50, CPU)] == [2, 2, 7, 7]
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-TOKENS: Mapping[str, int] = {"cpu": 1024, "cuda": 16384}
+TOKENS: Mapping[str, int] = {"cpu": 768, "cuda": 16384}
 """How many tokens a forward pass takes at a time, by the device's type.
 
 More are no faster: a CPU's caches overflow, a GPU is full (measured on a CPU, see

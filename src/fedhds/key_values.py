@@ -55,10 +55,15 @@ class Beginning:
         return cls(length, cache)
 
     def of_rows(self, count: int) -> DynamicCache | None:
-        """Return a copy for a batch of ``count`` sequences, which may grow; None of no tokens."""
+        """Return what a batch of ``count`` sequences may add to; None of no tokens.
+
+        It takes no memory until a layer adds its own tokens, which makes new tensors.
+        """
         cache = self._copied()
-        if cache is not None:
-            cache.batch_repeat_interleave(count)  # makes new tensors
+        layers: Any = [] if cache is None else cache.layers
+        for layer in layers:
+            layer.keys = layer.keys.expand(count, -1, -1, -1)
+            layer.values = layer.values.expand(count, -1, -1, -1)
         return cache
 
     def moved(self, steps: Tensor) -> DynamicCache | None:

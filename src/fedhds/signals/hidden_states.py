@@ -86,6 +86,7 @@ def _last_states(
     rows = torch.arange(len(batch.mask), device=batch.mask.device)
     last = batch.mask.sum(1) - 1
     kept: list[Tensor] = []
+    cache = beginning.of_rows(len(batch.mask))
 
     def pick(states: Tensor) -> Tensor:
         return states[rows, last + states.shape[1] - batch.mask.shape[1]]
@@ -95,6 +96,8 @@ def _last_states(
 
     def after(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         kept.append(pick(output[0] if isinstance(output, tuple) else output))
+        if cache is not None:  # no later token will look at this layer's
+            cache.layers[len(kept) - 2].reset()
 
     def finish(decoder: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         final = pick(output.last_hidden_state)
@@ -106,7 +109,7 @@ def _last_states(
         for layer in layers:
             hooks.callback(layer.register_forward_hook(after).remove)
         hooks.callback(model.decoder.register_forward_hook(finish).remove)
-        _run(model, batch, beginning.of_rows(len(batch.mask)))
+        _run(model, batch, cache)
     states: NDArray[np.float32] = torch.stack(kept, 1).float().cpu().numpy()
     return states
 
