@@ -10,8 +10,8 @@ import torch
 TOKENS: Mapping[str, int] = {"cpu": 768, "cuda": 16384}
 """How many tokens a forward pass takes at a time, by the device's type.
 
-More are no faster: a CPU's caches overflow, a GPU is full (measured on a CPU, see
-``benchmarks/results/speed-cpu.md``; not on a GPU).
+On a CPU a few hundred more or less change little, and what a pass needs of memory grows with
+them (``docs/log.md``). The number for a GPU is a guess.
 """
 
 
