@@ -12,7 +12,7 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -24,20 +24,16 @@ import torch
 from peft import PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from fedhds.batching import Batch, pad
+from fedhds.batching import Batch
 from fedhds.pretrained import brief
 from fedhds.rng import torch_stream
-from fedhds.types import Adapter, Array, Arrays, Sample, UserError
+from fedhds.types import Adapter, Array, Arrays, UserError
 
 MERGED = 64 * 2**20
 """Bytes of weights that are copied at most to have LoRA's products added to them."""
-
-_IGNORED = -100
-"""The label that no loss is taken of."""
 
 
 @dataclass(frozen=True)
@@ -158,48 +154,6 @@ def _check_works(model: PeftModel) -> None:
         output = forward(model, Batch(token, token), keep=1)
     if not output.logits.requires_grad:
         raise ValueError("nothing of the adapter reaches its output")
-
-
-def predicted(sample: Sample) -> int:
-    """Count the response tokens a model predicts: all, but the first if nothing precedes it."""
-    return len(sample.response) if sample.prompt else max(len(sample.response) - 1, 0)
-
-
-def response_losses(model: LanguageModel, samples: Sequence[Sample]) -> torch.Tensor:
-    """Sum the negative log likelihood of each sample's response, its EOS included.
-
-    Neither the prompt nor padding counts. Logits are computed from the first response on
-    only, where the model can leave out the rest: with large vocabularies they dominate
-    the memory.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-        One batch, none of them empty.
-
-    Returns
-    -------
-    tensor of float32, shape (batch,)
-        Natural logarithms; differentiable unless gradients are off. Divided by `predicted`
-        it is the usual loss of a sample.
-    """
-    sequences = [(*sample.prompt, *sample.response) for sample in samples]
-    batch = pad(sequences, model.filler, model.device)
-    prompts = torch.tensor([len(sample.prompt) for sample in samples], device=model.device)
-    places = torch.arange(batch.tokens.shape[1], device=model.device)
-    answers = batch.mask.bool() & (places >= prompts[:, None])
-    labels = batch.tokens.masked_fill(~answers, _IGNORED)
-    first = max(1, min(len(sample.prompt) for sample in samples))
-    keep = batch.tokens.shape[1] - first + 1
-    # Counted from the end, for prompt tuning puts virtual tokens in front.
-    logits, labels = (
-        forward(model.model, batch, keep).logits[:, -keep:-1].float(),
-        labels[:, first:],
-    )
-    losses = cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="none"
-    )
-    return losses.view_as(labels).sum(1)
 
 
 def forward(model: PeftModel | PreTrainedModel, batch: Batch, keep: int) -> Any:
