@@ -63,11 +63,11 @@ def test_proxy_may_be_held_in_narrower_numbers_than_the_tuned_model(tmp_path):
     narrow = ["model.dtype=float32", "model.proxy_dtype=bfloat16"]
     experiment = prepare(configuration.load(plain, narrow), Silent())
     assert experiment.model.base.dtype == torch.float32
-    assert experiment.proxy.base.dtype == torch.bfloat16
+    assert experiment.frozen.base.dtype == torch.bfloat16
     # the cache tells them apart by their weights' bytes
     same = prepare(configuration.load(plain, ["model.dtype=float32"]), Silent())
-    assert same.proxy.base.dtype == torch.float32
-    assert same.proxy.fingerprint != experiment.proxy.fingerprint
+    assert same.frozen.base.dtype == torch.float32
+    assert same.frozen.fingerprint != experiment.frozen.fingerprint
 
 
 @pytest.mark.parametrize("key", ["model.name", "model.proxy"])

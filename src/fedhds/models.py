@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from peft import PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
@@ -60,9 +61,12 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the weights and of the configuration, which tells what it computes."""
+        """A digest of configuration and weights, which tells what the model computes.
+
+        Without those of adapters inside its layers (see `without_adapter`).
+        """
         digest = sha256(self.base.config.to_json_string().encode())
-        for name, tensor in self.model.state_dict().items():
+        for name, tensor in _own_tensors(self.model):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().cpu().view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
@@ -107,6 +111,19 @@ def base_of(model: PeftModel | PreTrainedModel) -> PreTrainedModel:
     inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     base: PreTrainedModel = inner
     return base
+
+
+def _own_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the weights from before adapters came into the layers, by the names of then."""
+    adapters = tuple(
+        f"{name}.{part}."
+        for name, layer in model.named_modules()
+        if isinstance(layer, BaseTunerLayer)
+        for part in layer.adapter_layer_names
+    )
+    for name, tensor in model.state_dict().items():
+        if not name.startswith(adapters):
+            yield name.replace(".base_layer.", "."), tensor
 
 
 def vocabulary(base: PreTrainedModel) -> int:
@@ -261,6 +278,26 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+@contextlib.contextmanager
+def without_adapter(model: torch.nn.Module) -> Iterator[None]:
+    """Run a block in which layers compute as before adapters came into them, to the bit.
+
+    An adapter in front of the prompt is none of the layers': `base_of` the model has it not.
+    """
+    layers = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, BaseTunerLayer) and not layer.disable_adapters
+    ]
+    try:
+        for layer in layers:
+            layer.enable_adapters(False)
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
 
 
 @contextlib.contextmanager
