@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,27 @@ from tiny import ARCHITECTURES, random_samples, tiny_language_model
 
 from fedhds.models import LanguageModel
 from fedhds.types import Sample
+
+EASIEST = '''"""The easiest samples, as the untuned base (or a proxy) sees them.
+
+Source: nobody
+"""
+from dataclasses import dataclass
+import numpy as np
+from fedhds.types import Coreset, SelectionMethod
+
+@dataclass(frozen=True)
+class Easiest(SelectionMethod):
+    budget = "required"
+    signal_model = "base"
+
+    def needs(self):
+        return ("loss_with_prompt",)
+
+    def pick(self, signals, received, memory, rng):
+        order = np.argsort(signals.arrays["loss_with_prompt"], kind="stable")
+        return Coreset.of(order[: int(received["quota"][0])])
+'''
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,3 +74,16 @@ def any_model(request: pytest.FixtureRequest) -> LanguageModel:
 def samples() -> list[Sample]:
     """Draw seven samples of different lengths."""
     return random_samples(7)
+
+
+@pytest.fixture
+def easiest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Install a selection method that reads with the frozen base, and return its name."""
+    folder = tmp_path / "site-packages"
+    info = folder / "easiest-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "easiest.py").write_text(EASIEST)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: easiest\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[fedhds.selection]\neasiest = easiest:Easiest\n")
+    monkeypatch.syspath_prepend(folder)
+    return "easiest"

@@ -333,6 +333,19 @@ def test_method_that_reads_with_a_proxy_needs_one():
     assert config.load(None, ["selection.method=fedhds-turbo", "model.proxy=x"]).model.proxy == "x"
 
 
+def test_method_that_reads_with_the_base_takes_a_proxy_in_its_place(easiest):
+    chosen = [f"selection.method={easiest}", "selection.samples=5"]
+    assert config.load(None, chosen).proxy is None
+    named = config.load(None, [*chosen, "model.proxy=x", "model.proxy_dtype=bfloat16"])
+    assert (named.proxy, named.notices()) == ("x", [])
+
+
+def test_number_type_of_a_proxy_that_is_not_named_is_noticed(easiest):
+    chosen = [f"selection.method={easiest}", "selection.samples=5", "model.proxy_dtype=bfloat16"]
+    notice = f"model.proxy_dtype is not used: '{easiest}' reads with no proxy"
+    assert config.load(None, chosen).notices() == [notice]
+
+
 def test_prefix_does_not_go_with_gradient_checkpointing():
     wanted = "tuning.gradient_checkpointing=true"
     sentence = "tuning.gradient_checkpointing does not work with adapter.kind 'prefix-tuning'"

@@ -19,6 +19,7 @@ SHARED = {
     "types",
     "rng",
     "models",
+    "losses",
     "pretrained",
     "adapters",
     "batching",

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 
 from fedhds import models
 from fedhds.adapters.lora import Lora
+from fedhds.losses import response_losses
 from fedhds.models import (
     LanguageModel,
     adapter_arrays,
@@ -29,7 +30,6 @@ from fedhds.models import (
     inference,
     load_adapter,
     positions,
-    response_losses,
     save_adapter,
     set_adapter_arrays,
 )

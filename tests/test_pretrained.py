@@ -11,7 +11,8 @@ import torch
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from fedhds.adapters.lora import Lora
-from fedhds.models import LanguageModel, add_adapter, positions, response_losses
+from fedhds.losses import response_losses
+from fedhds.models import LanguageModel, add_adapter, positions
 from fedhds.pretrained import (
     EMBEDDED,
     Pretrained,

@@ -12,7 +12,7 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -23,21 +23,18 @@ import numpy as np
 import torch
 from peft import PeftModel, get_peft_model, load_peft_weights, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from fedhds.batching import Batch, pad
+from fedhds.batching import Batch
 from fedhds.pretrained import brief
 from fedhds.rng import torch_stream
-from fedhds.types import Adapter, Array, Arrays, Sample, UserError
+from fedhds.types import Adapter, Array, Arrays, UserError
 
 MERGED = 64 * 2**20
 """Bytes of weights that are copied at most to have LoRA's products added to them."""
-
-_IGNORED = -100
-"""The label that no loss is taken of."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +61,12 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the weights and of the configuration, which tells what it computes."""
+        """A digest of configuration and weights, which tells what the model computes.
+
+        Without those of adapters inside its layers (see `without_adapter`).
+        """
         digest = sha256(self.base.config.to_json_string().encode())
-        for name, tensor in self.model.state_dict().items():
+        for name, tensor in _own_tensors(self.model):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().cpu().view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
@@ -111,6 +111,19 @@ def base_of(model: PeftModel | PreTrainedModel) -> PreTrainedModel:
     inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     base: PreTrainedModel = inner
     return base
+
+
+def _own_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the weights from before adapters came into the layers, by the names of then."""
+    adapters = tuple(
+        f"{name}.{part}."
+        for name, layer in model.named_modules()
+        if isinstance(layer, BaseTunerLayer)
+        for part in layer.adapter_layer_names
+    )
+    for name, tensor in model.state_dict().items():
+        if not name.startswith(adapters):
+            yield name.replace(".base_layer.", "."), tensor
 
 
 def vocabulary(base: PreTrainedModel) -> int:
@@ -158,48 +171,6 @@ def _check_works(model: PeftModel) -> None:
         output = forward(model, Batch(token, token), keep=1)
     if not output.logits.requires_grad:
         raise ValueError("nothing of the adapter reaches its output")
-
-
-def predicted(sample: Sample) -> int:
-    """Count the response tokens a model predicts: all, but the first if nothing precedes it."""
-    return len(sample.response) if sample.prompt else max(len(sample.response) - 1, 0)
-
-
-def response_losses(model: LanguageModel, samples: Sequence[Sample]) -> torch.Tensor:
-    """Sum the negative log likelihood of each sample's response, its EOS included.
-
-    Neither the prompt nor padding counts. Logits are computed from the first response on
-    only, where the model can leave out the rest: with large vocabularies they dominate
-    the memory.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-        One batch, none of them empty.
-
-    Returns
-    -------
-    tensor of float32, shape (batch,)
-        Natural logarithms; differentiable unless gradients are off. Divided by `predicted`
-        it is the usual loss of a sample.
-    """
-    sequences = [(*sample.prompt, *sample.response) for sample in samples]
-    batch = pad(sequences, model.filler, model.device)
-    prompts = torch.tensor([len(sample.prompt) for sample in samples], device=model.device)
-    places = torch.arange(batch.tokens.shape[1], device=model.device)
-    answers = batch.mask.bool() & (places >= prompts[:, None])
-    labels = batch.tokens.masked_fill(~answers, _IGNORED)
-    first = max(1, min(len(sample.prompt) for sample in samples))
-    keep = batch.tokens.shape[1] - first + 1
-    # Counted from the end, for prompt tuning puts virtual tokens in front.
-    logits, labels = (
-        forward(model.model, batch, keep).logits[:, -keep:-1].float(),
-        labels[:, first:],
-    )
-    losses = cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="none"
-    )
-    return losses.view_as(labels).sum(1)
 
 
 def forward(model: PeftModel | PreTrainedModel, batch: Batch, keep: int) -> Any:
@@ -307,6 +278,26 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+@contextlib.contextmanager
+def without_adapter(model: torch.nn.Module) -> Iterator[None]:
+    """Run a block in which layers compute as before adapters came into them, to the bit.
+
+    An adapter in front of the prompt is none of the layers': `base_of` the model has it not.
+    """
+    layers = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, BaseTunerLayer) and not layer.disable_adapters
+    ]
+    try:
+        for layer in layers:
+            layer.enable_adapters(False)
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
 
 
 @contextlib.contextmanager

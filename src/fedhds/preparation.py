@@ -67,12 +67,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A checked configuration with its data and its models in memory."""
+    """A checked configuration with its data and its models in memory.
+
+    ``frozen`` is what the selection reads with where that never changes: a proxy, with each
+    client's samples in its own tokens as ``readings``, or the base of ``model``.
+    """
 
     config: Config
     data: FederationData
     model: LanguageModel
-    proxy: LanguageModel | None = None
+    frozen: LanguageModel | None = None
     readings: tuple[Sequence[Sample], ...] = ()
 
     @property
@@ -81,11 +85,10 @@ class Experiment:
         return choose(self.data.unseen, self.config.evaluation.per_task, self.config.seed)
 
     def reader(self, client: int, progress: Progress) -> Reader:
-        """Return what a client reads its signals with: the tuned model, or the proxy."""
-        size = self.config.evaluation.batch_size
-        if self.proxy is None:
-            return Reader(self.model, self.data.clients[client].train, size, False, progress)
-        return Reader(self.proxy, self.readings[client], size, True, progress)
+        """Return what a client reads its signals with: the tuned model, or the frozen one."""
+        samples = self.readings[client] if self.readings else self.data.clients[client].train
+        size, frozen = self.config.evaluation.batch_size, self.frozen is not None
+        return Reader(self.frozen or self.model, samples, size, frozen, progress)
 
 
 def prepare(config: Config, progress: Progress, selects: bool = True) -> Experiment:
@@ -99,11 +102,13 @@ def prepare(config: Config, progress: Progress, selects: bool = True) -> Experim
     reader = load_base(source) if source and selects else None
     check_models(config, inputs, base, reader)
     model = add_adapter(base, config.adapter_method, config.seed)
-    proxy = None
+    frozen = None
     if reader is not None and inputs.proxy_tokenizer is not None:
-        proxy = LanguageModel(reader, inputs.proxy_tokenizer, reader.device)
+        frozen = LanguageModel(reader, inputs.proxy_tokenizer, reader.device)
+    elif config.reads_frozen and selects:
+        frozen = LanguageModel(base, inputs.tokenizer, base.device)
     tuned = LanguageModel(model, inputs.tokenizer, base.device)
-    return Experiment(config, inputs.data, tuned, proxy, inputs.readings)
+    return Experiment(config, inputs.data, tuned, frozen, inputs.readings)
 
 
 def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:

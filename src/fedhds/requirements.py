@@ -22,13 +22,13 @@ def check(config: Config) -> None:
     device = resolve_device(config.model.device)
     if config.model.quantization:
         check_quantization(config.model.quantization, device)
-    if config.proxy:
+    if config.reads_frozen:
         try:
             check_cache()
         except OSError as error:
             raise UserError(
-                f"the folder '{cache_folder()}' for what a proxy reads cannot be written to: set "
-                f"FEDHDS_CACHE to another ({error.strerror})"
+                f"the folder '{cache_folder()}' for what a frozen model reads cannot be written "
+                f"to: set FEDHDS_CACHE to another ({error.strerror})"
             ) from error
     if config.federation.engine == "simulation":
         simulation.check(config.federation.client_cpus, config.federation.client_gpus, device)

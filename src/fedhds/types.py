@@ -260,8 +260,9 @@ class SelectionMethod(Protocol):
     """False if per-sample numbers leave a client; such a method refuses deployment."""
     budget: ClassVar[Literal["required", "optional", "ignored"]]
     """Whether the method can do without a number of samples to select."""
-    signal_model: ClassVar[Literal["tuned", "proxy"]] = "tuned"
-    """What its signals are read with: the model being tuned, or a small frozen proxy."""
+    signal_model: ClassVar[Literal["tuned", "base", "proxy"]] = "tuned"
+    """What its signals are read with: the model being tuned, the same without its adapter
+    (or a proxy, where one is named), or a small frozen proxy."""
 
     @property
     def steps(self) -> tuple[Exchange, ...]:

@@ -23,14 +23,13 @@ from transformers import AutoModelForCausalLM
 
 from fedhds import registry
 from fedhds.evaluation.generation import generate
-from fedhds.evaluation.loss import losses
 from fedhds.evaluation.scores import evaluate
+from fedhds.losses import losses, response_losses
 from fedhds.models import (
     LanguageModel,
     adapter_arrays,
     add_adapter,
     load_adapter,
-    response_losses,
     save_adapter,
     set_adapter_arrays,
 )

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tiny import random_samples, sample
 
 from fedhds.evaluation.generation import generate
-from fedhds.evaluation.loss import losses
 from fedhds.evaluation.scores import Scores, choose, evaluate
+from fedhds.losses import losses
 from fedhds.types import Silent
 
 SCORES = Scores(

@@ -74,7 +74,7 @@ def traffic(run, tmp_path_factory):
         client = int(context.node_config["partition-id"])
         data = client_data(client)
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
-        reader = Reader(model, data.train, 8, method.signal_model == "proxy", Silent())
+        reader = Reader(model, data.train, 8, method.signal_model != "tuned", Silent())
         tuning = TuningOptions()
         schema = codec.schema(adapter_arrays(model))
         own = client, data, model, reader, method, tuning, 4, 8, 0

@@ -1,14 +1,19 @@
 """Signals by name, and those of a frozen model that are read once and kept."""
 
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from tiny import random_samples, tiny_language_model, tiny_model, tiny_tokenizer
+from tiny import random_samples, tiny_adapter, tiny_language_model, tiny_model, tiny_tokenizer
 
-from fedhds.models import LanguageModel
+from fedhds import registry
+from fedhds.adapters.lora import Lora
+from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
 from fedhds.signals import Reader, _cache, compute, hidden_states
+from fedhds.tuning.local import tune
+from fedhds.tuning.options import TuningOptions
 from fedhds.types import Silent
 
 QUIET = Silent()
@@ -154,3 +159,76 @@ def test_cache_is_where_the_environment_says(monkeypatch, environment, expected)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert _cache.folder().as_posix() == expected
+
+
+KINDS = {kind: tiny_adapter(kind) for kind in registry.names("adapter")}
+KINDS["dora"] = Lora(rank=2, dora=True)
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def tuned(request):
+    """A model whose adapter was trained for a step."""
+    model, held = tiny_language_model(adapter=request.param), random_samples(4)
+    before = adapter_arrays(model)
+    options = TuningOptions(lr=0.1, steps=1)
+    tune(model, held, np.ones(4, np.float32), options, seed=0, client=0, round=1, progress=QUIET)
+    after = adapter_arrays(model)
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+    return model
+
+
+def base_of(tuned):
+    return LanguageModel(tuned.base, tuned.tokenizer, tuned.device)
+
+
+@pytest.mark.parametrize("name", ["hidden_states", "loss_with_prompt", "loss_alone"])
+def test_base_is_read_as_if_it_had_been_loaded_without_its_adapter(tuned, name, monkeypatch):
+    monkeypatch.setattr(_cache, "_rounded", lambda array: array)
+    whole = reader(frozen=False).read(name)
+    assert np.array_equal(reader(base_of(tuned)).read(name), whole)
+    adapted = reader(tuned, frozen=False).read(name)
+    assert not np.allclose(adapted, whole, atol=1e-4)
+
+
+def test_base_has_the_entries_of_the_same_model_without_any_adapter(tuned, cache):
+    first = reader().read("hidden_states")
+    assert np.array_equal(reader(base_of(tuned)).read("hidden_states"), first)
+    assert len(entries(cache)) == 1
+
+
+def test_second_read_of_the_base_runs_no_model_whatever_became_of_the_adapter(tuned):
+    first = reader(base_of(tuned)).read("loss_alone")
+    set_adapter_arrays(tuned, {n: a + 1 for n, a in adapter_arrays(tuned).items()})
+    tuned.base.forward = tuned.base.get_decoder().forward = None
+    assert np.array_equal(reader(base_of(tuned)).read("loss_alone"), first)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("broken", [True, False])
+def test_reading_the_base_leaves_the_tuned_model_as_it_was(tuned, training, broken):
+    tuned.model.train(training)
+    before, names = reader(tuned, frozen=False).read("hidden_states"), trained_names(tuned)
+    modes = [module.training for module in tuned.model.modules()]
+    held = [dataclasses.replace(random_samples(1)[0], prompt=(), response=())] if broken else None
+    with pytest.raises(ValueError, match="without tokens") if broken else nullcontext():
+        reader(base_of(tuned), held).read("hidden_states")
+    assert [module.training for module in tuned.model.modules()] == modes
+    assert trained_names(tuned) == names
+    assert np.array_equal(reader(tuned, frozen=False).read("hidden_states"), before)
+
+
+def trained_names(model):
+    return [name for name, p in model.model.named_parameters() if p.requires_grad]
+
+
+def test_adapter_before_the_prompt_that_is_read_has_entries_of_its_own():
+    one, other = (tiny_language_model(adapter=tiny_adapter("prompt-tuning")) for _ in range(2))
+    set_adapter_arrays(other, {n: a + 1 for n, a in adapter_arrays(other).items()})
+    assert one.fingerprint != other.fingerprint
+    assert base_of(one).fingerprint == base_of(other).fingerprint
+
+
+def test_one_number_a_sample_is_kept_whole():
+    exact = reader(frozen=False).read("loss_with_prompt")
+    for _ in range(2):
+        assert np.array_equal(reader().read("loss_with_prompt"), exact)

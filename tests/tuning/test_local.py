@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny import EOS, random_samples, sample, tiny_language_model
 
-from fedhds.models import adapter_arrays, response_losses
+from fedhds.losses import response_losses
+from fedhds.models import adapter_arrays
 from fedhds.rng import generator
 from fedhds.tuning.local import TuningOptions, TuningResult, tune
 from fedhds.types import Silent

@@ -48,8 +48,9 @@ class ModelConfig(Section):
     """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
 
     ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
-    samples, for methods that choose with one. ``dtype`` auto is bfloat16 on CUDA and float32
-    elsewhere; ``proxy_dtype`` null is the same. ``threads`` null is all cores.
+    samples, for methods that choose with one or, in its place, with the untuned base. ``dtype``
+    auto is bfloat16 on CUDA and float32 elsewhere; ``proxy_dtype`` null is the same. ``threads``
+    null is all cores.
     ``quantization`` holds the base in so many bits a weight (CUDA and bitsandbytes only).
     """
 
@@ -200,7 +201,12 @@ class Config(Section):
     @property
     def proxy(self) -> str | None:
         """The proxy's name, if the selection reads with one."""
-        return self.model.proxy if self.selection_method.signal_model == "proxy" else None
+        return self.model.proxy if self.reads_frozen else None
+
+    @property
+    def reads_frozen(self) -> bool:
+        """Whether the selection reads with a model that never changes, a proxy or the base."""
+        return self.selection_method.signal_model != "tuned"
 
     @property
     def data_preset(self) -> Preset:

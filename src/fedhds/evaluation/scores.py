@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedhds.evaluation.generation import generate
-from fedhds.evaluation.loss import losses
 from fedhds.evaluation.rouge_l import score
+from fedhds.losses import losses
 from fedhds.models import LanguageModel, inference
 from fedhds.rng import generator
 from fedhds.types import Progress, Sample
@@ -102,7 +102,7 @@ def evaluate(
     with inference(model.model):
         prompts = [sample.prompt for sample in samples]
         answers = generate(model, prompts, max_new_tokens, batch_size, progress)
-        likelihoods = losses(model, samples, batch_size, progress)
+        likelihoods = losses(model, samples, batch_size, progress, "evaluation: loss")
     rouge = [
         score(answer, sample.example.references)
         for answer, sample in zip(answers, samples, strict=True)

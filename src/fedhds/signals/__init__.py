@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from fedhds.models import LanguageModel
+from fedhds.models import LanguageModel, without_adapter
 from fedhds.signals import _cache
 from fedhds.signals._cache import check as check_cache
 from fedhds.signals._cache import folder as cache_folder
@@ -61,7 +62,8 @@ class Reader:
     samples : sequence of Sample
         The client's training samples, in the tokens of ``model``.
     frozen : bool
-        The model never changes, so what is read with it is kept on this machine for good.
+        Read without any adapter inside the model's layers: so it never changes, and what is
+        read with it is kept on this machine for good.
     """
 
     model: LanguageModel
@@ -78,4 +80,5 @@ class Reader:
         return _cache.remembered(key, lambda: self._compute(name))
 
     def _compute(self, name: str) -> Array:
-        return compute(name, self.model, self.samples, self.batch_size, self.progress)
+        with without_adapter(self.model.model) if self.frozen else nullcontext():
+            return compute(name, self.model, self.samples, self.batch_size, self.progress)

@@ -3,8 +3,8 @@
 An entry's name is a digest of everything that its numbers depend on: the tokens (data,
 prompt and tokenizer), the model's weights and settings, the batches, the number type, the
 device, the threads and the versions. So whether an entry is there changes how long a run
-takes and nothing else. Numbers are kept in half precision where they fit into it, and a
-first read is rounded in the same way.
+takes and nothing else. Numbers are kept in half precision where they fit into it, unless
+there is but one a sample, and a first read is rounded in the same way.
 """
 
 from __future__ import annotations
@@ -79,7 +79,12 @@ def remembered(key: str, compute: Callable[[], Array]) -> Array:
 
 
 def _rounded(array: Array) -> Array:
-    """Round to half precision, unless a number is too large for it."""
+    """Round to half precision, unless a number is too large for it or little would be saved.
+
+    A signal of one number a sample is also one of which small differences may count.
+    """
+    if array.ndim == 1:
+        return array
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
     return half if np.isfinite(half).all() else array

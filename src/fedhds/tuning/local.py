@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedhds.models import LanguageModel, predicted, response_losses
+from fedhds.losses import predicted, response_losses
+from fedhds.models import LanguageModel
 from fedhds.rng import generator, torch_stream
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import Progress, Sample

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tiny import EOS, sample
 
-from fedhds.evaluation.loss import losses
+from fedhds.losses import losses
 from fedhds.types import Silent
 
 
