@@ -67,7 +67,7 @@ def judge(
     config = _config(out)
     sentences = SentenceEncoder.load(encoder) if encoder is not None else None
     set_threads(config.model.threads)
-    inputs = read_inputs(config, progress, selects=False)
+    inputs = read_inputs(config, Silent(), selects=False)  # the selection told of them
     run_folder.check_data(out, inputs.data.fingerprint)
     chosen = _chosen(out, inputs.data.clients)
     if not len(chosen):

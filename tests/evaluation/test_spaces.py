@@ -5,11 +5,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_tokenizer
-from transformers import BertConfig, BertModel
+from tiny import save_encoder
 
 from fedhds.evaluation.spaces import LONGEST, SentenceEncoder, lexical, text_of
-from fedhds.rng import torch_stream
 from fedhds.types import Example, Silent, UserError
 
 TEXTS = ["the red fox runs", "the red fox sleeps", "a number is added", "a number is added"]
@@ -21,20 +19,7 @@ def lengths(rows):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny BERT with a tokenizer of characters, as a model folder."""
-    folder = tmp_path_factory.mktemp("encoder")
-    config = BertConfig(
-        vocab_size=len(tiny_tokenizer()),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=32,
-    )
-    with torch_stream(0, "tiny-encoder"):
-        BertModel(config).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
+    return save_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def encode(folder, texts, batch_size=8):

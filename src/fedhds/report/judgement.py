@@ -22,8 +22,8 @@ def show(found: Mapping[str, Any], space: str) -> Table:
     titles = {
         "method": found["method"],
         "random draws": f"random ({found['draws']})",
-        "coreset-cent": "coreset-cent (not private)",
-        "ceiling": "ceiling (greedy)",
+        "coreset-cent": "coreset-cent",
+        "ceiling": "ceiling",
     }
     for key, title in titles.items():
         row = rows[key]
