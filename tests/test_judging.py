@@ -89,7 +89,7 @@ def client(*rows):
 
 @pytest.mark.parametrize("chosen", [[], [0, 4], [1, 2, 3], [0, 1, 2, 3, 4]])
 def test_rows_are_found_in_their_order_copies_and_our_columns_included(tmp_path, chosen):
-    odd = {"client": "theirs", "group": 7, "score": float("nan"), "list": (1, 2)}
+    odd = {"client": "theirs", "group": 7, "score": float("nan"), "text": "a\u2028b\x85c\r\n"}
     data = client({"n": 1}, odd, {"n": 2}, {"n": 1}, {"n": 3})
     path = tmp_path / "ours.jsonl"
     write_jsonl(path, (coreset_row(data, i) | {"group": -1} for i in chosen))

@@ -110,7 +110,8 @@ def _chosen(out: Path, clients: Sequence[ClientData]) -> Array:
 
 def _positions(path: Path, client: ClientData) -> list[int]:
     """Find the rows of a coreset among the client's samples, which they are in the order of."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:  # of a file: text alone has more ends of lines
+        rows = [json.loads(line) for line in lines]
     samples = enumerate(
         json.loads(json_line(coreset_row(client, i))) for i in range(len(client.train))
     )

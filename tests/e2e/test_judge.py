@@ -39,7 +39,7 @@ def test_finished_selection_is_judged_in_a_table_a_space(config, out):
     encoder = save_encoder(config.parent / "encoder")
     done = call(config, "--out", out, "--resume", "--judge", "--encoder", encoder, "-q")
     assert done.exit_code == 0, done.output
-    for word in ("lexical space", "sentence encoder space", "tasks (of 80)"):
+    for word in ("lexical space", "sentence encoder space", " of 80 │"):
         assert word in done.stdout
     for row in ("fedhds", "random (20)", "coreset-cent", "ceiling"):
         assert sum(line.startswith(f"│ {row} ") for line in done.stdout.splitlines()) == 2

@@ -16,8 +16,8 @@ def show(found: Mapping[str, Any], space: str) -> Table:
     kinds = [kind for kind in ("tasks", "data_sets") if kind in in_all]
     table = Table(title=f"{found['size']:,} of {found['samples']:,} samples, {space} space")
     table.add_column("")
-    names = [f"{kind.replace('_', ' ')} (of {in_all[kind]:,})" for kind in kinds]
-    for name in ("coverage", "gain over random", "of the ceiling's gain", "redundancy", *names):
+    names = [kind.replace("_", " ") for kind in kinds]
+    for name in ("coverage", "gain over random", "of ceiling's gain", "redundancy", *names):
         table.add_column(name, justify="right")
     titles = {
         "method": found["method"],
@@ -27,7 +27,8 @@ def show(found: Mapping[str, Any], space: str) -> Table:
     }
     for key, title in titles.items():
         row = rows[key]
-        counts = (_cell(row, kind, ".1f" if key == "random draws" else ",") for kind in kinds)
+        form = ",.1f" if key == "random draws" else ","
+        counts = (f"{_cell(row, kind, form)} of {in_all[kind]:,}" for kind in kinds)
         table.add_row(
             title,
             _cell(row, "coverage", ".4f"),
