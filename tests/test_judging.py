@@ -10,7 +10,7 @@ from tiny import sample, save_encoder
 
 import fedhds
 from fedhds.evaluation.coverage import coverage
-from fedhds.evaluation.spaces import lexical, text_of
+from fedhds.evaluation.spaces import lexical
 from fedhds.federation.client_app import coreset_row
 from fedhds.files import read_json, write_jsonl
 from fedhds.judging import _labels, _positions
@@ -107,7 +107,7 @@ def test_data_sets_are_counted_where_rows_tell_them():
     named = [Example("do", "", "it", "t", (), {"dataset": name}) for name in ("a", None, "b")]
     assert _labels(named)["data_sets"] == ["a", "", "b"]
     assert _labels([sample([1], [2], task="t").example]) == {"tasks": ["t"]}
-    assert text_of(named[0]) == "do\nit"
+    assert _labels([sample([1], [2], task="").example]) == {}
 
 
 # --- what cannot be judged ----------------------------------------------------------------------

@@ -51,9 +51,9 @@ def judge(
     Returns
     -------
     dict
-        What is written: ``method``, ``seed``, ``size`` of the coreset, ``samples``, the kinds
-        of labels with how many there are in all (``tasks``, and ``data_sets`` where rows have
-        a column ``dataset``), ``draws``, and under ``spaces`` the rows of
+        What is written: ``method``, ``seed``, ``size`` of the coreset, ``samples``, ``in_all``
+        how many ``tasks`` and ``data_sets`` (of rows' column ``dataset``) there are, where
+        there are any, ``draws``, and under ``spaces`` the rows of
         `fedhds.evaluation.coverage.compare`: ``method``, ``coreset-cent``, ``ceiling`` and
         ``random draws``.
 
@@ -126,10 +126,12 @@ def _positions(path: Path, client: ClientData) -> list[int]:
 
 
 def _labels(examples: Sequence[Example]) -> dict[str, list[str]]:
-    """Return each sample's task and, where rows tell it, its data set; "" for none."""
-    data_sets = [str(example.row.get("dataset") or "") for example in examples]
-    labels = {"tasks": [example.task for example in examples]}
-    return labels | ({"data_sets": data_sets} if any(data_sets) else {})
+    """Return each sample's task and its data set ("" for none), leaving out what none has."""
+    labels = {
+        "tasks": [example.task for example in examples],
+        "data_sets": [str(example.row.get("dataset") or "") for example in examples],
+    }
+    return {kind: of for kind, of in labels.items() if any(of)}
 
 
 def _spaces(

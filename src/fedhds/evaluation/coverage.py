@@ -52,10 +52,11 @@ def redundancy(points: Array, chosen: Array) -> float:
 
 
 def facility_location(points: Array, size: int) -> Array:
-    """Choose the samples that cover most, one by one: a ceiling for any other choice.
+    """Choose the samples that cover most, one by one: a ceiling for what selection can reach.
 
     Source: Nemhauser, Wolsey and Fisher 1978 (at least 1 - 1/e of the best possible value of
-    1 + coverage); lazily evaluated (Minoux 1978), as a sample's gain never grows.
+    1 + coverage, which is seldom far above it); lazily evaluated (Minoux 1978), as a sample's
+    gain never grows.
 
     Parameters
     ----------
