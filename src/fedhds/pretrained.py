@@ -195,13 +195,14 @@ def load_encoder(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokeniz
     place = locate(source.name, source.key)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading("the encoder ", source):
-        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, **source.options)
         model, found = AutoModel.from_pretrained(
             place,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **source.options,
         )
     if model.config.is_encoder_decoder:
         raise UserError(f"{source.key}: '{folder}' is an encoder with a decoder, not one alone")
