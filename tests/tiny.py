@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    BertConfig,
+    BertModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -151,6 +153,22 @@ def tiny_model(architecture: str = "llama", seed: int = 0) -> PreTrainedModel:
 def save_tiny(folder: Path, architecture: str = "llama") -> Path:
     """Save a tiny model with its tokenizer as a model folder."""
     tiny_model(architecture).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_encoder(folder: Path) -> Path:
+    """Save a random BERT of one layer and 32 positions with the tokenizer of characters."""
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer()),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=32,
+    )
+    with torch_stream(0, "tiny-encoder"):
+        BertModel(config).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
 

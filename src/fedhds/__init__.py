@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedhds.experiment import Result, evaluate_run, run, select
+    from fedhds.judging import judge
 
-__all__ = ["Result", "evaluate_run", "run", "select"]
+__all__ = ["Result", "evaluate_run", "judge", "run", "select"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the stages on first use: torch takes seconds, ``fedhds --help`` must not."""
     if name not in __all__:
         raise AttributeError(f"module 'fedhds' has no attribute '{name}'")
+    if name == "judge":
+        from fedhds.judging import judge
+
+        return judge
     from fedhds import experiment
 
     return getattr(experiment, name)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -176,6 +177,39 @@ def load_skeleton(source: Pretrained) -> PreTrainedModel:
             experts_implementation="batched_mm",  # the default bears bfloat16 alone there
         )
     return skeleton
+
+
+def load_encoder(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a sentence encoder and its tokenizer from a local folder, in float32.
+
+    From safetensors alone, and never with code that it brings along.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or no whole model of that kind in it.
+    """
+    source = Pretrained(str(folder), key="encoder")
+    if not Path(folder).is_dir():
+        raise UserError(f"{source.key}: there is no folder '{folder}'")
+    place = locate(source.name, source.key)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    with _loading("the encoder ", source):
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, **source.options)
+        model, found = AutoModel.from_pretrained(
+            place,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **source.options,
+        )
+    if model.config.is_encoder_decoder:
+        raise UserError(f"{source.key}: '{folder}' is an encoder with a decoder, not one alone")
+    # a mean over tokens needs no pooler, which many leave out
+    if missing := sorted(name for name in found["missing_keys"] if "pooler" not in name):
+        raise UserError(f"{source.key}: '{folder}' has no weights for {missing[0]}")
+    return model.to(resolve_device(source.device)), tokenizer
 
 
 def resolve_device(device: str) -> torch.device:

@@ -25,6 +25,7 @@ OWNED = (
     "summary.json",
     "rounds.jsonl",
     "evaluation.json",
+    "judgement.json",
     "adapter",
     "adapter.unfinished",
     "checkpoint",
@@ -67,9 +68,9 @@ def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: boo
 
 
 def check_data(folder: Path, fingerprint: str) -> None:
-    """Refuse to resume on data that changed since the run began."""
+    """Refuse to go on with, or to judge, a run whose data changed since it began."""
     if _record(folder)["data"] != fingerprint:
-        raise UserError(f"the data changed since '{folder}' was begun, so it cannot be resumed")
+        raise UserError(f"the data changed since '{folder}' was begun")
 
 
 def default(name: str, verb: Verb) -> Path:

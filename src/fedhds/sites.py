@@ -21,7 +21,7 @@ from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.models import adapter_arrays
 from fedhds.preparation import Experiment, prepare
 from fedhds.run_folder import Verb
-from fedhds.types import Progress, Silent, UserError
+from fedhds.types import ClientData, Progress, Silent, UserError
 
 
 def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
@@ -31,7 +31,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
     adapters = RoundAdapter(folder / "clients" / "adapter")
     codec = config.codec_method
     schema = codec.schema(adapter_arrays(experiment.model))
-    files = [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
+    files = coreset_files(folder, clients)
     return [
         Site(
             client=number,
@@ -52,6 +52,11 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
         )
         for number, data in enumerate(clients)
     ]
+
+
+def coreset_files(folder: Path, clients: Sequence[ClientData]) -> list[Path]:
+    """Say where in a run folder each client's coreset is written."""
+    return [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
 
 
 def _store(folder: Path, client: int) -> ClientStore:

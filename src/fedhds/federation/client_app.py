@@ -260,17 +260,19 @@ def _counts(site: Site, coreset: Coreset, kept: Arrays | None, round: int) -> di
     used = dict(sorted((_used(kept) | dict(chosen)).items()))
     _keep(site, coreset, used, round)
     if site.coresets is not None:
-        rows = [
-            _renamed(site.data.train[i].example.row) | {"client": site.data.name, "group": group}
-            for i, group in used.items()
-        ]
+        rows = [coreset_row(site.data, i) | {"group": group} for i, group in used.items()]
         write_jsonl(site.coresets, rows)
     return {"samples": len(coreset), "distinct": len(used)}
 
 
-def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make room for our columns: the user's own ``client`` and ``group`` get an underscore."""
-    return {f"{key}_" if key in ("client", "group") else key: value for key, value in row.items()}
+def coreset_row(data: ClientData, index: int) -> dict[str, Any]:
+    """Return what is written of a chosen training sample, but for its group.
+
+    The user's own columns ``client`` and ``group`` get an underscore to make room for ours.
+    """
+    row = data.train[index].example.row
+    own = {f"{key}_" if key in ("client", "group") else key: value for key, value in row.items()}
+    return own | {"client": data.name}
 
 
 class _MeasuredSignals(Mapping[str, Array]):
