@@ -24,7 +24,8 @@ from fedhds.models import LanguageModel, set_threads
 from fedhds.preparation import Inputs, base_source, check_models, read_inputs
 from fedhds.pretrained import load_base
 from fedhds.rng import generator
-from fedhds.selection.coreset_cent import pooled, representatives
+from fedhds.selection._layers import pooled
+from fedhds.selection.coreset_cent import representatives
 from fedhds.signals import Reader
 from fedhds.sites import coreset_files
 from fedhds.types import Array, ClientData, Example, Progress, Silent, UserError

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedhds.rng import generator
-from fedhds.selection.fedhds import FedHDS, _of_layers
+from fedhds.selection._layers import of_layers
+from fedhds.selection.fedhds import FedHDS
 from fedhds.selection.fedhds_turbo import FedHDSTurbo
 from fedhds.types import Signals
 
@@ -247,7 +248,7 @@ def test_centroids_without_any_number_are_taken_as_none():
 def test_features_are_the_states_of_the_layers_asked_for(layers, expected):
     # one sample, three layers of width 2, numbered through
     states = np.arange(6, dtype=np.float32).reshape(1, 3, 2)
-    assert _of_layers(states, layers).tolist() == [expected]
+    assert of_layers(states, layers).reshape(1, -1).tolist() == [expected]
 
 
 @pytest.mark.parametrize("layer", [-4, 3])

@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fedhds.rng import generator
+from fedhds.selection._facility_location import facility_location
 from fedhds.types import Array
 
 DRAWS = 20
@@ -20,9 +21,6 @@ DRAWS = 20
 
 BLOCK = 1 << 22
 """Cosines that are held at a time."""
-
-CANDIDATES = 64
-"""How many samples' gains the greedy choice brings up to date at a time."""
 
 DIGITS = 6
 """Of the numbers; what is beyond is the rounding of float32."""
@@ -51,36 +49,6 @@ def redundancy(points: Array, chosen: Array) -> float:
     return float(_highest(members, members, others=True).mean(dtype=np.float64))
 
 
-def facility_location(points: Array, size: int) -> Array:
-    """Choose the samples that cover most, one by one: a ceiling for what selection can reach.
-
-    Source: Nemhauser, Wolsey and Fisher 1978 (at least 1 - 1/e of the best possible value of
-    1 + coverage, which is seldom far above it); lazily evaluated (Minoux 1978), as a sample's
-    gain never grows.
-
-    Parameters
-    ----------
-    points : ndarray of float32, shape (n_samples, dimensions)
-    size : int
-        How many; at most all.
-
-    Returns
-    -------
-    ndarray of int64, shape (size,)
-        In the order they were chosen, so that a smaller choice is the beginning of a larger.
-    """
-    reached = np.full(len(points), -1.0, np.float32)  # no cosine is lower
-    chosen: list[int] = []
-    with threadpool_limits(limits=1):
-        bounds = len(points) + points @ points.sum(axis=0, dtype=np.float64)
-        for _ in range(min(size, len(points))):
-            best = _largest_gain(points, bounds, reached)
-            chosen.append(best)
-            bounds[best] = -np.inf
-            np.maximum(reached, points @ points[best], out=reached)
-    return np.array(chosen, np.int64)
-
-
 def cut(chosen: Array, size: int, seed: int) -> Array:
     """Draw ``size`` of the chosen without replacement, ascending; all if there are no more."""
     drawn = generator(seed, "judge cut").permutation(chosen)[:size]
@@ -107,7 +75,8 @@ def compare(
     Returns
     -------
     dict of str to dict of str to float or None
-        Under the name of each coreset and under ``ceiling`` (`facility_location`):
+        Under the name of each coreset and under ``ceiling`` (`facility_location`,
+        a ceiling for what selection can reach, though no proof of one):
         ``coverage``; ``gain`` over the random coresets' mean; ``share`` of the ceiling's
         gain (None where that has none); ``redundancy``; and a number per kind. Under
         ``random draws`` the means of `DRAWS` random coresets, and ``coverage_sd`` and
@@ -122,7 +91,7 @@ def compare(
     if len(sizes) != 1 or sizes == {0}:
         raise ValueError(f"coresets must be of one size above 0, not {sorted(sizes)}")
     (size,) = sizes
-    judged = {**coresets, "ceiling": facility_location(points, size)}
+    judged = {**coresets, "ceiling": facility_location(points, size)[0]}
     rows = {name: _measures(points, chosen, labels) for name, chosen in judged.items()}
     chance = _chance(points, size, labels, seed)
     for row in rows.values():
@@ -131,21 +100,6 @@ def compare(
     for row in rows.values():
         row["share"] = row["gain"] / highest if highest > 0 else math.nan
     return {name: _finished(row) for name, row in {**rows, "random draws": chance}.items()}
-
-
-def _largest_gain(points: Array, bounds: Array, reached: Array) -> int:
-    """Return the sample whose addition covers most; of equals the first.
-
-    ``bounds`` are what each would add at most; those that are looked at become exact.
-    """
-    exact = np.zeros(len(points), bool)
-    many = min(CANDIDATES, len(points))
-    while not exact[best := int(bounds.argmax())]:
-        highest = np.append(np.argpartition(bounds, -many)[-many:], best)
-        gains = np.maximum(points[highest] @ points.T, reached) - reached
-        bounds[highest] = np.minimum(bounds[highest], gains.sum(axis=1, dtype=np.float64))
-        exact[highest] = True
-    return best
 
 
 def _highest(points: Array, members: Array, others: bool = False) -> Array:

@@ -82,3 +82,34 @@ def take_turns(budget: int, order: Array, owners: Array, capacity: Array) -> Arr
     wanted = np.empty_like(given)
     wanted[order] = given
     return wanted
+
+
+def divide(
+    budget: int, order: Array, sizes: Array, owners: Array, held: Array
+) -> tuple[Array, Array]:
+    """Divide ``budget`` among groups, and among what is in none where groups are used up.
+
+    The groups in ``order`` give one sample each; then all give more, in proportion to what
+    they have left; then clients give of what they hold besides, in the same way.
+
+    Parameters
+    ----------
+    budget : int
+    order : ndarray of int64
+        The groups that come first, or all.
+    sizes, owners : ndarray of int64, shape (n_groups,)
+        Each group's samples, and its client by position in ``held``.
+    held : ndarray of int64, shape (n_clients,)
+        Each client's samples, grouped or not.
+
+    Returns
+    -------
+    wanted : ndarray of int64, shape (n_groups,)
+    others : ndarray of int64, shape (n_clients,)
+        With ``wanted`` they sum to the budget, or to all the samples there are.
+    """
+    wanted = np.zeros(len(sizes), np.int64)
+    wanted[order[:budget]] = 1
+    wanted += apportion(budget - int(wanted.sum()), sizes - wanted)
+    grouped = np.bincount(owners, sizes, len(held)).astype(np.int64)
+    return wanted, apportion(budget - int(wanted.sum()), (held - grouped).clip(0))

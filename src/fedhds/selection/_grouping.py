@@ -69,6 +69,31 @@ def weighted_means(points: Array, labels: Array, weights: Array) -> Array:
     return means
 
 
+def representatives_first(points: Array, labels: Array, memberships: Array) -> tuple[Array, int]:
+    """Rank points for a choice by their groups.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n_points,)
+        First each group's nearest to its centre, those of larger groups first; then the others,
+        nearest to their group's centre first; then what is in no group.
+    representatives : int
+        How many stand at the front; all, where no group formed.
+    """
+    if (labels == NOISE).all():
+        return np.arange(len(points)), len(points)
+    centres = weighted_means(points, labels, memberships)
+    grouped = np.flatnonzero(labels != NOISE)
+    distances = np.full(len(labels), np.inf)
+    distances[grouped] = np.linalg.norm(points[grouped] - centres[labels[grouped]], axis=1)
+    by_distance = np.argsort(distances, kind="stable")[: len(grouped)]
+    _, nearest = np.unique(labels[by_distance], return_index=True)
+    largest_first = np.argsort(-np.bincount(labels[grouped]), kind="stable")
+    others = np.delete(by_distance, nearest)
+    noise = np.flatnonzero(labels == NOISE)
+    return np.concatenate([by_distance[nearest][largest_first], others, noise]), len(nearest)
+
+
 def in_order_of_appearance(labels: Array) -> Array:
     """Renumber groups by their first member, so that numbers do not hang on internals."""
     groups, firsts = np.unique(labels[labels != NOISE], return_index=True)

@@ -23,6 +23,7 @@ import numpy as np
 from fedhds.selection._fusion import fuse
 from fedhds.selection._grouping import NOISE, weighted_means
 from fedhds.selection._hierarchy import densest_groups
+from fedhds.selection._layers import pooled
 from fedhds.selection._spanning_tree import spanning_tree
 from fedhds.types import (
     Array,
@@ -108,12 +109,6 @@ class CoresetCent(SelectionMethod):
     ) -> Coreset:
         """Take the samples that the server named (client)."""
         return Coreset.of(received["positions"])
-
-
-def pooled(states: Array) -> Array:
-    """Lay each sample's states, shape (n_samples, ...), end to end: (n_samples, n_features)."""
-    features: Array = states.reshape(len(states), int(np.prod(states.shape[1:])))
-    return features
 
 
 def representatives(

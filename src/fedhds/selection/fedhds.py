@@ -41,8 +41,15 @@ import numpy as np
 
 from fedhds.selection._budget import take_turns
 from fedhds.selection._fusion import Fusion, fuse
-from fedhds.selection._grouping import NOISE, hdbscan, kmeans, weighted_means
+from fedhds.selection._grouping import (
+    NOISE,
+    hdbscan,
+    kmeans,
+    representatives_first,
+    weighted_means,
+)
 from fedhds.selection._hierarchy import densest_groups
+from fedhds.selection._layers import Layers, check_layers, of_layers, pooled
 from fedhds.selection._spanning_tree import spanning_tree
 from fedhds.types import (
     Array,
@@ -89,7 +96,7 @@ class FedHDS(SelectionMethod):
     """
 
     min_cluster_size: int = 2
-    layers: Literal["all", "last"] | list[int] = "all"
+    layers: Layers = "all"
     fusion: Fusion = "tsne"
     dimensions: int = 2
     grouping: Literal["hdbscan", "kmeans"] = "hdbscan"
@@ -145,9 +152,7 @@ class FedHDS(SelectionMethod):
 
     def check_layers(self, layers: int) -> None:
         """Refuse a layer that a model of ``layers`` layers does not have."""
-        for layer in [] if isinstance(self.layers, str) else self.layers:
-            if not -layers - 1 <= layer <= layers:
-                raise ValueError(f"layers: there is no layer {layer} in a model of {layers}")
+        check_layers(self.layers, layers)
 
     def group(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
@@ -164,7 +169,7 @@ class FedHDS(SelectionMethod):
             ``points`` (samples, dimensions), ``labels`` (samples,) and ``centroids``: `pick`
             needs these very groups, and a second t-SNE would give others.
         """
-        features = _of_layers(signals.arrays["hidden_states"], self.layers)
+        features = pooled(of_layers(signals.arrays["hidden_states"], self.layers))
         if features.size and not np.isfinite([features.min(), features.max()]).all():
             raise ValueError("the hidden states hold non-finite values")
         points = fuse(features, self.fusion, self.dimensions, rng)
@@ -215,7 +220,7 @@ class FedHDS(SelectionMethod):
         lengths = [len(part) for part in parts]
         centroids = np.concatenate(parts)
         labels, memberships, exact = self._compared(centroids, rng)
-        order, representatives = _representatives(centroids, labels, memberships)
+        order, representatives = representatives_first(centroids, labels, memberships)
         if budget is None:
             wanted = np.zeros(len(order), dtype=np.int64)
             wanted[order[:representatives]] = 1
@@ -280,15 +285,6 @@ class FedHDS(SelectionMethod):
         return Coreset.of(list(taken), list(taken.values()))
 
 
-def _of_layers(states: Array, layers: Literal["all", "last"] | list[int]) -> Array:
-    """Concatenate the states of some layers, shape (n_samples, n_features)."""
-    if layers == "last":
-        layers = [-1]
-    chosen = states if isinstance(layers, str) else states[:, layers]
-    features: Array = chosen.reshape(len(chosen), int(np.prod(chosen.shape[1:])))
-    return features
-
-
 def _of_one_width(parts: Sequence[Array]) -> list[Array]:
     """Take as nothing what is of another width than most: an empty client's, or a forged one."""
     widths = Counter(part.shape[1] for part in parts if part.size)
@@ -304,31 +300,6 @@ def _noised(centroids: Array, variance: float, rng: np.random.Generator) -> Arra
     noise = rng.normal(0.0, np.sqrt(variance), centroids.shape)
     noised: Array = (np.tanh(centroids) + noise).astype(np.float32)
     return noised
-
-
-def _representatives(centroids: Array, labels: Array, memberships: Array) -> tuple[Array, int]:
-    """Rank client groups for the choice, by their global groups.
-
-    Returns
-    -------
-    order : ndarray of int64, shape (n_centroids,)
-        First the representatives, those of larger global groups first; then the others,
-        nearest to their global group's centre first; then what is in no global group.
-    representatives : int
-        How many stand at the front; all, where no global group formed.
-    """
-    if (labels == NOISE).all():
-        return np.arange(len(centroids)), len(centroids)
-    centres = weighted_means(centroids, labels, memberships)
-    grouped = np.flatnonzero(labels != NOISE)
-    distances = np.full(len(labels), np.inf)
-    distances[grouped] = np.linalg.norm(centroids[grouped] - centres[labels[grouped]], axis=1)
-    by_distance = np.argsort(distances, kind="stable")[: len(grouped)]
-    _, nearest = np.unique(labels[by_distance], return_index=True)
-    largest_first = np.argsort(-np.bincount(labels[grouped]), kind="stable")
-    others = np.delete(by_distance, nearest)
-    noise = np.flatnonzero(labels == NOISE)
-    return np.concatenate([by_distance[nearest][largest_first], others, noise]), len(nearest)
 
 
 def _distances(points: Array, centres: Array) -> Array:

@@ -1,0 +1,85 @@
+"""The server's comparison of prototypes that lie in one space: which to choose, in what order.
+
+Each way returns an order of all prototypes and how many at its front are enough, if nobody
+says how many are wanted. Both know what earlier rounds have covered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fedhds.selection._facility_location import facility_location
+from fedhds.selection._fusion import fuse
+from fedhds.selection._grouping import NOISE, in_order_of_appearance, representatives_first
+from fedhds.selection._hierarchy import densest_groups
+from fedhds.selection._spanning_tree import spanning_tree
+from fedhds.types import Array
+
+MIN_CLUSTER_SIZE = 2
+"""Of HDBSCAN on the server, as in `fedhds`."""
+
+
+def by_coverage(
+    prototypes: Array, sizes: Array, covered: Array, most: int | None, least_gain: float
+) -> tuple[Array, int]:
+    """Order prototypes by greedy facility location, each weighted by its group's size.
+
+    Parameters
+    ----------
+    prototypes : ndarray of float32, shape (n_prototypes, dimensions)
+        Of length one at most.
+    sizes : ndarray of int64, shape (n_prototypes,)
+    covered : ndarray of float32, shape (n_covered, dimensions)
+        What was chosen in earlier rounds.
+    most : int or None
+        How many to choose; None for all that are worth it.
+    least_gain : float
+        What a representative must then add to the summed similarity; the first is always taken.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n_chosen,)
+    enough : int
+        All of them.
+    """
+    if most is None:
+        most, least = len(prototypes), least_gain
+    else:
+        least = 0.0
+    order, _ = facility_location(prototypes, most, sizes, covered, least)
+    return order, len(order)
+
+
+def by_density(
+    prototypes: Array, covered: Array, plane: bool, keep_noise: bool, rng: np.random.Generator
+) -> tuple[Array, int]:
+    """Order prototypes by HDBSCAN's groups: each one's nearest to its centre, larger ones first.
+
+    Parameters
+    ----------
+    prototypes, covered : ndarray
+        As in `by_coverage`. A group that holds what was chosen earlier needs no representative.
+    plane : bool
+        Whether t-SNE lays them out in the plane first.
+    keep_noise : bool
+        Whether what is in no group stands for itself, behind the representatives.
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n_prototypes,)
+    enough : int
+        Representatives, with noise if it is kept; all where no group formed.
+    """
+    everything = np.concatenate([covered, prototypes])
+    if len(everything) < MIN_CLUSTER_SIZE:
+        return np.arange(len(prototypes)), len(prototypes)
+    points = fuse(everything, "tsne", 2, rng) if plane else everything
+    tree = spanning_tree(points, rng)
+    labels, memberships = densest_groups(tree.edges, tree.lengths, MIN_CLUSTER_SIZE)
+    known = np.isin(labels, np.setdiff1d(labels[: len(covered)], [NOISE]))[len(covered) :]
+    own = in_order_of_appearance(labels[len(covered) :])
+    order, front = representatives_first(points[len(covered) :], own, memberships[len(covered) :])
+    first = order[:front]
+    kept = np.flatnonzero(own == NOISE) if keep_noise else np.zeros(0, np.int64)
+    ahead = np.concatenate([first[~known[first]], np.setdiff1d(kept, first)])
+    return np.concatenate([ahead, order[~np.isin(order, ahead)]]), len(ahead)

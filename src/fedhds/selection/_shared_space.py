@@ -1,0 +1,114 @@
+"""A space that all clients share, so that the server can compare what they send.
+
+Every client projects its features by the same random matrices, which need no agreement: they
+come from a seed. That keeps inner products on average (Johnson and Lindenstrauss 1984), but
+all samples' features have much in common (a template, frequent words, a model's own bias), and
+what they have in common hides what sets them apart. So the clients' common mean is taken away,
+and, if wanted, the directions are kept that most vary over the clients (PCA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fedhds.rng import generator
+from fedhds.types import Array, Arrays
+
+
+def project(features: Sequence[Array], dimensions: int, seed: int) -> Array:
+    """Project features by seeded Gaussian matrices, all of one weight.
+
+    Parameters
+    ----------
+    features : sequence of ndarray, each of shape (n_samples, ..., width)
+        Kinds of features of the same samples; what lies between the first axis and the
+        last (layers, say) are parts of equal weight. Each part counts by its direction
+        alone, so that none outweighs the others by its length.
+    dimensions : int
+    seed : int
+        The same on all clients.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples, dimensions)
+        Of length about one; parts of zeros are left out.
+    """
+    count = len(features[0])
+    projected = np.zeros((count, dimensions), np.float32)
+    with threadpool_limits(limits=1):
+        for kind, feature in enumerate(features):
+            parts = feature.reshape(count, int(np.prod(feature.shape[1:-1])), feature.shape[-1])
+            for number in range(parts.shape[1]):
+                rng = generator(seed, f"shared space, features {kind}, part {number}")
+                matrix = rng.standard_normal((parts.shape[2], dimensions), np.float32)
+                share = 1 / np.sqrt(len(features) * parts.shape[1] * dimensions)
+                projected += of_unit_length(parts[:, number]) @ matrix * np.float32(share)
+    return projected
+
+
+def moments(projected: Array, second: bool) -> dict[str, Array]:
+    """Return the means over samples of what was projected and, if ``second``, of its products."""
+    count = max(len(projected), 1)
+    found = {"mean": (projected.sum(axis=0, dtype=np.float64) / count).astype(np.float32)}
+    if second:
+        exact = projected.astype(np.float64)
+        found["products"] = (exact.T @ exact / count).astype(np.float32)
+    return found
+
+
+def agree(parts: Sequence[Mapping[str, Array]], counts: Array, dimensions: int) -> dict[str, Array]:
+    """Make one space of the clients' moments (server).
+
+    Parameters
+    ----------
+    parts : sequence of mappings
+        What `moments` gave of each client.
+    counts : ndarray of int64, shape (n_clients,)
+        How many samples each is of, at least one in all.
+    dimensions : int
+        Of the space, where second moments came.
+
+    Returns
+    -------
+    dict
+        ``mean`` (wide,) and, with second moments, ``basis`` (wide, dimensions): the directions
+        of most variance, by variance.
+    """
+    shares = counts / counts.sum()
+    pooled = {
+        name: sum(
+            share * part[name].astype(np.float64) for share, part in zip(shares, parts, strict=True)
+        )
+        for name in parts[0]
+    }
+    space = {"mean": np.asarray(pooled["mean"], np.float32)}
+    if "products" in pooled:
+        covariance = pooled["products"] - np.outer(pooled["mean"], pooled["mean"])
+        with threadpool_limits(limits=1):
+            _, directions = np.linalg.eigh(covariance)
+        space["basis"] = _turned(directions[:, ::-1][:, :dimensions]).astype(np.float32)
+    return space
+
+
+def place(projected: Array, space: Arrays) -> Array:
+    """Place what was projected in a space: rows of unit length, shape (n_samples, dimensions)."""
+    with threadpool_limits(limits=1):
+        points = projected - space["mean"] if "mean" in space else projected
+        return of_unit_length(points @ space["basis"] if "basis" in space else points)
+
+
+def of_unit_length(rows: Array) -> Array:
+    """Scale rows to length one; rows of zeros stay. float32."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: Array = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return scaled.astype(np.float32)
+
+
+def _turned(directions: Array) -> Array:
+    """Turn each direction (column) so that its largest entry is positive: its sign is free."""
+    largest = directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])]
+    turned: Array = directions * np.where(largest < 0, -1, 1)
+    return turned
