@@ -16,8 +16,9 @@ import numpy as np
 from fedhds import config as configuration
 from fedhds import run_folder
 from fedhds.config import Config
+from fedhds.data.texts import text_of
 from fedhds.evaluation.coverage import DRAWS, compare
-from fedhds.evaluation.spaces import SentenceEncoder, lexical, text_of
+from fedhds.evaluation.spaces import SentenceEncoder, lexical
 from fedhds.federation.client_app import coreset_row
 from fedhds.files import json_line, write_json
 from fedhds.models import LanguageModel, set_threads

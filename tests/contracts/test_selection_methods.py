@@ -10,7 +10,13 @@ from fedhds.rng import generator
 from fedhds.types import Arrays, Signals
 
 SIZES = [12, 1, 0, 30, 3]
-WIDTHS = {"hidden_states": (3, 4), "loss_with_prompt": (), "loss_alone": ()}
+WIDTHS = {
+    "hidden_states": (3, 4),
+    "mean_states": (2, 3, 4),
+    "loss_with_prompt": (),
+    "loss_alone": (),
+    "words": (16,),
+}
 """The shape of one sample's value of each signal."""
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny import save_encoder
 
-from fedhds.evaluation.spaces import LONGEST, SentenceEncoder, lexical, text_of
-from fedhds.types import Example, Silent, UserError
+from fedhds.evaluation.spaces import LONGEST, SentenceEncoder, lexical
+from fedhds.types import Silent, UserError
 
 TEXTS = ["the red fox runs", "the red fox sleeps", "a number is added", "a number is added"]
 
@@ -24,11 +24,6 @@ def folder(tmp_path_factory):
 
 def encode(folder, texts, batch_size=8):
     return SentenceEncoder.load(folder).encode(texts, batch_size, Silent())
-
-
-def test_text_of_a_sample_leaves_out_what_is_empty():
-    assert text_of(Example("do", "this", "done", "t", ())) == "do\nthis\ndone"
-    assert text_of(Example("do", "", "done", "t", ())) == "do\ndone"
 
 
 # --- words --------------------------------------------------------------------------------------

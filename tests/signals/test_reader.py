@@ -117,6 +117,25 @@ def test_prompt_and_response_are_told_apart(cache):
     assert len(entries(cache)) == 2
 
 
+def test_texts_of_the_same_tokens_are_told_apart(cache):
+    # cut to the model's positions, two texts may have the same tokens and yet other words
+    one = random_samples(1)[0]
+    other = dataclasses.replace(one, example=dataclasses.replace(one.example, output="the end"))
+    found = [reader(samples=[each]).read("words") for each in (one, other)]
+    assert [np.count_nonzero(rows) for rows in found] == [0, 2]
+
+
+def test_mean_states_of_a_frozen_model_are_read_once(cache):
+    first = reader().read("mean_states")
+    exact = reader(frozen=False).read("mean_states")
+    silenced = proxy()
+    _ = silenced.fingerprint
+    silenced.model.forward = silenced.model.model.forward = None
+    assert np.array_equal(reader(silenced).read("mean_states"), first)
+    np.testing.assert_allclose(first, exact, rtol=2**-11, atol=1e-7)
+    assert len(entries(cache)) == 1
+
+
 def test_settings_that_weights_do_not_show_change_the_fingerprint():
     other = tiny_model()
     other.config.rope_parameters = {**other.config.rope_parameters, "rope_theta": 5.0}
@@ -181,7 +200,7 @@ def base_of(tuned):
     return LanguageModel(tuned.base, tuned.tokenizer, tuned.device)
 
 
-@pytest.mark.parametrize("name", ["hidden_states", "loss_with_prompt", "loss_alone"])
+@pytest.mark.parametrize("name", ["hidden_states", "mean_states", "loss_with_prompt", "loss_alone"])
 def test_base_is_read_as_if_it_had_been_loaded_without_its_adapter(tuned, name, monkeypatch):
     monkeypatch.setattr(_cache, "_rounded", lambda array: array)
     whole = reader(frozen=False).read(name)

@@ -23,18 +23,13 @@ from fedhds.batching import Batch, by_length, pad
 from fedhds.models import inference, positions
 from fedhds.pretrained import load_encoder
 from fedhds.rng import derive
-from fedhds.types import Array, Example, Progress
+from fedhds.types import Array, Progress
 
 COMPONENTS = 128
 """Dimensions of the lexical space at most."""
 
 LONGEST = 256
 """Tokens of a text that a sentence encoder reads."""
-
-
-def text_of(example: Example) -> str:
-    """Return what is judged of a sample: instruction, input and answer, a line each."""
-    return "\n".join(filter(None, (example.instruction, example.input, example.output)))
 
 
 def lexical(texts: Sequence[str], seed: int) -> Array:

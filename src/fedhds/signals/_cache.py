@@ -1,7 +1,7 @@
 """What was read with a frozen model, kept on the client's own disk and never read again.
 
-An entry's name is a digest of everything that its numbers depend on: the tokens (data,
-prompt and tokenizer), the model's weights and settings, the batches, the number type, the
+An entry's name is a digest of everything that its numbers depend on: the samples (text,
+prompt and tokens), the model's weights and settings, the batches, the number type, the
 device, the threads and the versions. So whether an entry is there changes how long a run
 takes and nothing else. Numbers are kept in half precision where they fit into it, unless
 there is but one a sample, and a first read is rounded in the same way.
@@ -21,6 +21,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from fedhds.data.texts import text_of
 from fedhds.files import read_arrays, write_arrays
 from fedhds.models import LanguageModel
 from fedhds.types import Array, Sample
@@ -54,10 +55,11 @@ def check() -> None:
 
 def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int) -> str:
     """Digest everything that a signal's numbers depend on."""
-    tokens = [(sample.prompt, sample.response) for sample in samples]
+    # the text, too: tokens are cut where the model's positions end, and words are not
+    held = [(sample.prompt, sample.response, text_of(sample.example)) for sample in samples]
     place = str(model.device), torch.get_num_threads(), batch_size, model.filler
     versions = FORMAT, torch.__version__, transformers.__version__, np.__version__
-    said = repr((name, model.fingerprint, place, versions, tokens))
+    said = repr((name, model.fingerprint, place, versions, held))
     return sha256(said.encode()).hexdigest()
 
 

@@ -10,18 +10,17 @@ samples begin with is read once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from transformers import Cache
+from torch import Tensor
 
 from fedhds.batching import Batch, by_length, pad
 from fedhds.key_values import Beginning
-from fedhds.models import LanguageModel, forward, inference
+from fedhds.models import LanguageModel, inference
+from fedhds.signals._states import layers_of, read_states
 from fedhds.types import Progress, Sample
 
 
@@ -49,78 +48,21 @@ def compute(
     ValueError
         If a state is not finite, or the model's layers cannot be found.
     """
-    config = model.base.config.get_text_config()
-    layers = _layers(model.decoder, config.num_hidden_layers)
+    layers, width = layers_of(model), model.base.config.get_text_config().hidden_size
     sequences = [(*sample.prompt, *sample.response) for sample in samples]
-    states = np.empty((len(samples), len(layers) + 1, config.hidden_size), np.float32)
+    states = np.empty((len(samples), len(layers) + 1, width), np.float32)
     with inference(model.model):
         beginning = Beginning.of(model, sequences)
         own = [sequence[beginning.length :] for sequence in sequences]
         batches = by_length([len(sequence) for sequence in own], batch_size, model.device)
         for chosen in progress.track(batches, "hidden states", len(batches)):
             batch = pad([own[i] for i in chosen], model.filler, model.device)
-            states[chosen] = _last_states(model, layers, batch, beginning)
-            if not np.isfinite(states[chosen]).all():
-                raise ValueError(
-                    "the model's hidden states are not finite; a wider number type may help"
-                )
+            cache = beginning.of_rows(len(chosen))
+            states[chosen] = read_states(model, layers, batch, partial(_last, batch), cache)
     return states
 
 
-def _layers(decoder: nn.Module, count: int) -> nn.ModuleList:
-    """Find the stack of ``count`` layers, whatever an architecture calls it."""
-    for module in decoder.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ValueError(f"{type(decoder).__name__} has no list of {count} layers to read")
-
-
-def _last_states(
-    model: LanguageModel, layers: nn.ModuleList, batch: Batch, beginning: Beginning
-) -> NDArray[np.float32]:
-    """Run one batch; return its last tokens' states, shape (batch, n_layers + 1, width).
-
-    Hooks pick one token from each layer as it passes, so that the states of all the other
-    tokens live no longer than the forward pass needs them.
-    """
+def _last(batch: Batch, states: Tensor) -> Tensor:
+    """Pick the last real token of each row, shape (batch, width)."""
     rows = torch.arange(len(batch.mask), device=batch.mask.device)
-    last = batch.mask.sum(1) - 1
-    kept: list[Tensor] = []
-    cache = beginning.of_rows(len(batch.mask))
-
-    def pick(states: Tensor) -> Tensor:
-        return states[rows, last + states.shape[1] - batch.mask.shape[1]]
-
-    def before(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        kept.append(pick(args[0] if args else kwargs["hidden_states"]))
-
-    def after(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        kept.append(pick(output[0] if isinstance(output, tuple) else output))
-        if cache is not None:  # no later token will look at this layer's
-            cache.layers[len(kept) - 2].reset()
-
-    def finish(decoder: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        final = pick(output.last_hidden_state)
-        if final.shape == kept[-1].shape:
-            kept[-1] = final
-
-    with ExitStack() as hooks:
-        hooks.callback(layers[0].register_forward_pre_hook(before, with_kwargs=True).remove)
-        for layer in layers:
-            hooks.callback(layer.register_forward_hook(after).remove)
-        hooks.callback(model.decoder.register_forward_hook(finish).remove)
-        _run(model, batch, cache)
-    states: NDArray[np.float32] = torch.stack(kept, 1).float().cpu().numpy()
-    return states
-
-
-def _run(model: LanguageModel, batch: Batch, cache: Cache | None) -> None:
-    """Run the layers without the head.
-
-    A causal model needs no mask against padding on the right, and is faster without. Only
-    peft knows how to put a prompt of virtual tokens in front: then the whole model runs.
-    """
-    if model.virtual_tokens:
-        forward(model.model, batch, keep=1)
-    else:
-        model.decoder(batch.tokens, past_key_values=cache, use_cache=cache is not None)
+    return states[rows, batch.mask.sum(1) - 1]
