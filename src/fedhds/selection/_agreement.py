@@ -37,7 +37,7 @@ def agreement(states: Array, seed: int) -> Array:
     count = len(states)
     if count < 3:
         return np.zeros(count)
-    prompts, responses = (_centred(states[:, [span]], seed) for span in (0, 1))
+    prompts, responses = (_centred(states[:, span], seed) for span in (0, 1))
     near = min(NEIGHBOURS, count - 1)
     found = np.empty(count)
     total = responses.sum(axis=0, dtype=np.float64)
@@ -58,4 +58,4 @@ def agreement(states: Array, seed: int) -> Array:
 def _centred(states: Array, seed: int) -> Array:
     """Project states and centre them on their mean: (n_samples, `DIMENSIONS`), unit rows."""
     projected = project([states], DIMENSIONS, seed)
-    return place(projected, moments(projected, second=False))
+    return place(projected, moments(projected, second=False), (1,))

@@ -18,44 +18,45 @@ from fedhds.rng import generator
 from fedhds.types import Array, Arrays
 
 
-def project(features: Sequence[Array], dimensions: int, seed: int) -> Array:
-    """Project features by seeded Gaussian matrices, all of one weight.
+def project(kinds: Sequence[Array], dimensions: int, seed: int) -> Array:
+    """Project features by seeded Gaussian matrices.
 
     Parameters
     ----------
-    features : sequence of ndarray, each of shape (n_samples, ..., width)
-        Kinds of features of the same samples; what lies between the first axis and the
-        last (layers, say) are parts of equal weight. Each part counts by its direction
-        alone, so that none outweighs the others by its length.
+    kinds : sequence of ndarray, each of shape (n_samples, n_parts, width)
+        Kinds of features of the same samples. The parts of a kind (layers, say) count by their
+        directions alone, so that none outweighs the others by its length.
     dimensions : int
     seed : int
         The same on all clients.
 
     Returns
     -------
-    ndarray of float32, shape (n_samples, dimensions)
-        Of length about one; parts of zeros are left out.
+    ndarray of float32, shape (n_samples, n_kinds, dimensions)
+        Of length about one, or less where parts are zeros.
     """
-    count = len(features[0])
-    projected = np.zeros((count, dimensions), np.float32)
+    projected = np.zeros((len(kinds[0]), len(kinds), dimensions), np.float32)
     with threadpool_limits(limits=1):
-        for kind, feature in enumerate(features):
-            parts = feature.reshape(count, int(np.prod(feature.shape[1:-1])), feature.shape[-1])
-            for number in range(parts.shape[1]):
-                rng = generator(seed, f"shared space, features {kind}, part {number}")
-                matrix = rng.standard_normal((parts.shape[2], dimensions), np.float32)
-                share = 1 / np.sqrt(len(features) * parts.shape[1] * dimensions)
-                projected += of_unit_length(parts[:, number]) @ matrix * np.float32(share)
+        for kind, parts in enumerate(kinds):
+            share = np.float32(1 / np.sqrt(parts.shape[1] * dimensions))
+            for part in range(parts.shape[1]):
+                rng = generator(seed, f"shared space, kind {kind}, part {part}")
+                matrix = rng.standard_normal((parts.shape[2], dimensions), np.float32) * share
+                projected[:, kind] += of_unit_length(parts[:, part]) @ matrix
     return projected
 
 
 def moments(projected: Array, second: bool) -> dict[str, Array]:
-    """Return the means over samples of what was projected and, if ``second``, of its products."""
-    count = max(len(projected), 1)
-    found = {"mean": (projected.sum(axis=0, dtype=np.float64) / count).astype(np.float32)}
+    """Return the means over samples of what was projected and, if ``second``, of its products.
+
+    ``mean`` has the shape (wide,), all kinds end to end, and ``products`` (wide, wide).
+    """
+    rows = _end_to_end(projected).astype(np.float64)
+    count = max(len(rows), 1)
+    found = {"mean": (rows.sum(axis=0) / count).astype(np.float32)}
     if second:
-        exact = projected.astype(np.float64)
-        found["products"] = (exact.T @ exact / count).astype(np.float32)
+        with threadpool_limits(limits=1):
+            found["products"] = (rows.T @ rows / count).astype(np.float32)
     return found
 
 
@@ -93,11 +94,30 @@ def agree(parts: Sequence[Mapping[str, Array]], counts: Array, dimensions: int) 
     return space
 
 
-def place(projected: Array, space: Arrays) -> Array:
-    """Place what was projected in a space: rows of unit length, shape (n_samples, dimensions)."""
+def place(projected: Array, space: Arrays, shares: Sequence[float]) -> Array:
+    """Place what was projected in a space.
+
+    Parameters
+    ----------
+    projected : ndarray of float32, shape (n_samples, n_kinds, dimensions)
+    space : mapping
+        ``mean`` and ``basis`` as of `agree`, either or none.
+    shares : sequence of float, length n_kinds
+        How much each kind counts where there is no basis.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples, dimensions)
+        Rows of unit length. Without a basis each kind counts by its direction from the mean
+        alone, so that none outweighs the others by how much it varies.
+    """
+    rows = _end_to_end(projected)
+    centred = rows - space["mean"] if "mean" in space else rows
     with threadpool_limits(limits=1):
-        points = projected - space["mean"] if "mean" in space else projected
-        return of_unit_length(points @ space["basis"] if "basis" in space else points)
+        if "basis" in space:
+            return of_unit_length(centred @ space["basis"])
+    directions = of_unit_length(centred.reshape(projected.shape))
+    return of_unit_length(np.einsum("nkd,k->nd", directions, np.sqrt(shares)))
 
 
 def of_unit_length(rows: Array) -> Array:
@@ -105,6 +125,11 @@ def of_unit_length(rows: Array) -> Array:
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled: Array = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
     return scaled.astype(np.float32)
+
+
+def _end_to_end(projected: Array) -> Array:
+    rows: Array = projected.reshape(len(projected), projected.shape[1] * projected.shape[2])
+    return rows
 
 
 def _turned(directions: Array) -> Array:

@@ -57,16 +57,16 @@ from fedhds.types import (
     State,
 )
 
-WIDER = 4
-"""How many times ``dimensions`` second moments have, so that PCA has something to choose from."""
-
 SIGNALS = {
     "states": ("mean_states",),
     "words": ("words",),
     "both": ("mean_states", "words"),
     "last-token": ("hidden_states",),
 }
-"""What each kind of features is made of."""
+"""What the features are read from."""
+
+KINDS = {"mean_states": 2, "words": 1, "hidden_states": 1}
+"""How many kinds of features a signal holds: means over prompt and response are two."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class FedHDSAligned(SelectionMethod):
     @property
     def steps(self) -> tuple[Exchange, ...]:
         """Agree on a space, unless it is ``random``; then prototypes up, chosen groups down."""
-        size, wide = self.dimensions, self._projected
+        size, wide = self.dimensions, self._wide
         compare = Exchange(
             client=self.group,
             server=self.choose,
@@ -166,9 +166,14 @@ class FedHDSAligned(SelectionMethod):
         return (Exchange(self.introduce, self.agree, summary, reply), compare)
 
     @property
-    def _projected(self) -> int:
+    def _wide(self) -> int:
         """How many numbers the random projection leaves of a sample."""
-        return self.dimensions * (WIDER if self.space == "pca" else 1)
+        return self.dimensions * len(self._shares)
+
+    @property
+    def _shares(self) -> list[float]:
+        """How much each kind of features counts: all of a signal as much as another signal."""
+        return [1 / KINDS[name] for name in SIGNALS[self.features] for _ in range(KINDS[name])]
 
     def needs(self) -> tuple[str, ...]:
         """Need what the features are made of."""
@@ -237,9 +242,9 @@ class FedHDSAligned(SelectionMethod):
             space = _shared_space.agree([summaries[c] for c in clients], counts, self.dimensions)
             state = state | space
         if not space:  # nobody has enough samples to tell of, now; so nobody has any group
-            space = {"mean": np.zeros(self._projected, np.float32)}
+            space = {"mean": np.zeros(self._wide, np.float32)}
             if self.space == "pca":
-                space["basis"] = np.eye(self._projected, self.dimensions, dtype=np.float32)
+                space["basis"] = np.eye(self._wide, self.dimensions, dtype=np.float32)
         return state, dict.fromkeys(clients, space)
 
     def group(
@@ -257,7 +262,7 @@ class FedHDSAligned(SelectionMethod):
             front. Kept for later rounds, as neither features nor space change.
         """
         if "members" not in memory:
-            points = _shared_space.place(self._project(signals), received)
+            points = _shared_space.place(self._project(signals), received, self._shares)
             labels, quality = self.sift(signals, self._grouped(points, rng))
             memory = memory | describe(points, labels, quality, self.minimum_group)
         summary = {name: memory[name] for name in ("prototypes", "sizes")}
@@ -372,13 +377,18 @@ class FedHDSAligned(SelectionMethod):
 
     def _project(self, signals: Signals) -> Array:
         """Bring the features down by the matrices that all clients share."""
-        features = []
+        kinds: list[Array] = []
         for name in SIGNALS[self.features]:
             array = signals.arrays[name]
-            features.append(array if name == "words" else of_layers(array, self.layers))
             if array.size and not np.isfinite([array.min(), array.max()]).all():
                 raise ValueError(f"the signal '{name}' holds non-finite values")
-        return _shared_space.project(features, self._projected, self.projection_seed)
+            if name == "words":
+                kinds.append(array[:, None])
+            elif name == "hidden_states":
+                kinds.append(of_layers(array, self.layers))
+            else:
+                kinds.extend(of_layers(array, self.layers).swapaxes(0, 1))
+        return _shared_space.project(kinds, self.dimensions, self.projection_seed)
 
     def _grouped(self, points: Array, rng: np.random.Generator) -> Array:
         """Return each sample's group, none smaller than ``minimum_group``; `NOISE` for none."""
