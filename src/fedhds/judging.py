@@ -71,12 +71,13 @@ def judge(
     set_threads(config.model.threads)
     inputs = read_inputs(config, Silent(), selects=False)  # the selection told of them
     run_folder.check_data(out, inputs.data.fingerprint)
-    chosen = _chosen(out, inputs.data.clients)
+    chosen = chosen_positions(out, inputs.data.clients)
     if not len(chosen):
         raise UserError(f"no sample was chosen in '{folder}', so there is nothing to judge")
     examples = [sample.example for client in inputs.data.clients for sample in client.train]
-    labels = _labels(examples)
-    coresets = {"method": chosen, "coreset-cent": _central(config, inputs, len(chosen), progress)}
+    labels = labels_of(examples)
+    central = central_order(config, inputs, progress)[: len(chosen)]
+    coresets = {"method": chosen, "coreset-cent": central}
     spaces = _spaces(examples, sentences, config, progress)
     found = {
         "method": config.selection.method,
@@ -98,8 +99,14 @@ def _config(out: Path) -> Config:
     return configuration.load(out / "config.yaml")
 
 
-def _chosen(out: Path, clients: Sequence[ClientData]) -> Array:
-    """Return the positions of the chosen samples among all clients' samples, ascending."""
+def chosen_positions(out: Path, clients: Sequence[ClientData]) -> Array:
+    """Return the positions of a selection's samples among all clients' samples, ascending.
+
+    Raises
+    ------
+    UserError
+        If a coreset's row is none of its client's samples.
+    """
     starts = np.cumsum([0, *(len(client.train) for client in clients)])
     files = coreset_files(out, clients)
     parts = [
@@ -127,7 +134,7 @@ def _positions(path: Path, client: ClientData) -> list[int]:
     return found
 
 
-def _labels(examples: Sequence[Example]) -> dict[str, list[str]]:
+def labels_of(examples: Sequence[Example]) -> dict[str, list[str]]:
     """Return each sample's task and its data set ("" for none), leaving out what none has."""
     labels = {
         "tasks": [example.task for example in examples],
@@ -151,8 +158,8 @@ def _spaces(
     return spaces
 
 
-def _central(config: Config, inputs: Inputs, size: int, progress: Progress) -> Array:
-    """Choose as Coreset-Cent does, from the hidden states of the model before any tuning."""
+def central_order(config: Config, inputs: Inputs, progress: Progress) -> Array:
+    """Order all samples as Coreset-Cent takes them, by the base model's hidden states."""
     base = load_base(base_source(config))
     check_models(config, inputs, base, None)
     model = LanguageModel(base, inputs.tokenizer, base.device)
@@ -162,4 +169,5 @@ def _central(config: Config, inputs: Inputs, size: int, progress: Progress) -> A
         for client in progress.track(clients, "hidden states of all clients", len(clients))
     ]
     rng = generator(config.seed, "judge coreset-cent")
-    return representatives(np.concatenate(features), size, rng)[0]
+    total = sum(len(client.train) for client in clients)
+    return representatives(np.concatenate(features), total, rng)[0]
