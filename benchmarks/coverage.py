@@ -1,6 +1,6 @@
-"""How well each method's coreset covers all clients' data, judged beside chance and a ceiling.
+r"""How well each method's coreset covers all clients' data, judged beside chance and a ceiling.
 
-    python benchmarks/coverage.py --write --data P3_FOLDER --model MODEL_FOLDER \\
+    python benchmarks/coverage.py --write --data P3_FOLDER --model MODEL_FOLDER \
         --encoder ENCODER_FOLDER
 
 P3_FOLDER holds ``train.jsonl.gz``, MODEL_FOLDER the model that reads it, ENCODER_FOLDER a

@@ -4,12 +4,12 @@ Source: our own, on FedHDS (Qin et al., Findings of ACL 2025, arXiv 2410.10926),
 
 A round of selection:
 
-1. `FedHDSAligned.introduce` (client) and `agree` (server): features of the frozen model, brought
+1. `InSharedSpace.introduce` (client) and `agree` (server): features of the frozen model, brought
    down by the same random matrices on every client; their mean (and for ``space: pca`` their
    second moments) make the shared space. Those of the first round's clients are kept: the space
    never drifts.
-2. `group` (client): the samples in the shared space, grouped by HDBSCAN on the client's own map
-   or by K-means. Of each group a prototype goes to the server, with the group's size.
+2. `FedHDSAligned.group` (client): the samples in the shared space, grouped by HDBSCAN on the
+   client's own map or by K-means. Of each group a prototype goes to the server, with its size.
 3. `choose` (server): greedy facility location over all prototypes, weighted by size: each
    representative is the one that best covers what those before it, earlier rounds' included,
    leave uncovered.
@@ -25,8 +25,8 @@ Deviations from the paper:
   and not of all: a loose group's mean lies near to everything, which no sample of it does.
 - The server remembers what earlier rounds covered; the paper's rounds know nothing of each other.
 
-Where ``space`` is ``pca``, a client's second moments are 4 x 4 ``dimensions`` squared numbers that
-hold its own covariance; only secure aggregation, which is not here, would hide it in the sum.
+Where ``space`` is ``pca``, what a client sends first holds its own covariance; only secure
+aggregation, which is not here, would hide it in the clients' sum.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from fedhds.selection import _shared_space
 from fedhds.selection._budget import divide
 from fedhds.selection._comparison import by_coverage, by_density
 from fedhds.selection._fusion import fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans
-from fedhds.selection._layers import Layers, check_layers, of_layers
+from fedhds.selection._in_shared_space import InSharedSpace
 from fedhds.selection._prototypes import describe, in_unit_ball, merge_small
 from fedhds.types import (
     Array,
@@ -52,43 +51,19 @@ from fedhds.types import (
     Coreset,
     Exchange,
     Memory,
-    SelectionMethod,
     Signals,
     State,
 )
 
-SIGNALS = {
-    "states": ("mean_states",),
-    "words": ("words",),
-    "both": ("mean_states", "words"),
-    "last-token": ("hidden_states",),
-}
-"""What the features are read from."""
-
-KINDS = {"mean_states": 2, "words": 1, "hidden_states": 1}
-"""How many kinds of features a signal holds: means over prompt and response are two."""
-
 
 @dataclass(frozen=True)
-class FedHDSAligned(SelectionMethod):
+class FedHDSAligned(InSharedSpace):
     """Hierarchical selection in one shared space; the defaults are what won (``docs/log.md``).
+
+    The options that make the space are those of `InSharedSpace`.
 
     Attributes
     ----------
-    features : {"both", "states", "words", "last-token"}
-        ``states`` are the means over the prompt's and the response's tokens after each layer,
-        ``words`` hashed word counts, which need no model; ``last-token`` is the paper's.
-    layers : {"all", "last"} or list of int
-        Whose states; 0 is the embeddings, -1 the last layer.
-    space : {"centred", "random", "pca"}
-        ``random`` is the seeded projection alone, with nothing to agree on; ``centred`` takes the
-        first clients' common mean away; ``pca`` keeps what varies most over them.
-    dimensions : int
-        Of the shared space.
-    projection_seed : int
-        Of the random projection; not the experiment's, as all clients must have the same.
-    minimum_group : int
-        Nothing leaves a client that is of fewer samples; smaller groups are merged.
     grouping : {"hdbscan", "kmeans"}
         On the client, HDBSCAN on its t-SNE map.
     min_cluster_size : int
@@ -106,12 +81,6 @@ class FedHDSAligned(SelectionMethod):
         Whether earlier rounds count as covered.
     """
 
-    features: Literal["both", "states", "words", "last-token"] = "both"
-    layers: Layers = "all"
-    space: Literal["centred", "random", "pca"] = "centred"
-    dimensions: int = 128
-    projection_seed: int = 0
-    minimum_group: int = 3
     grouping: Literal["hdbscan", "kmeans"] = "hdbscan"
     min_cluster_size: int = 2
     groups: int = 20
@@ -121,28 +90,24 @@ class FedHDSAligned(SelectionMethod):
     remember: bool = True
 
     budget: ClassVar[Literal["optional"]] = "optional"
-    signal_model: ClassVar[Literal["base"]] = "base"
 
     def __post_init__(self) -> None:
         """Check the options' ranges."""
-        least = {"dimensions": 1, "minimum_group": 2, "min_cluster_size": 2, "groups": 1}
-        for name, lowest in (least | {"projection_seed": 0}).items():
-            if getattr(self, name) < lowest:
-                raise ValueError(f"{name} must be at least {lowest}")
+        super().__post_init__()
+        for name, least in (("min_cluster_size", 2), ("groups", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
         if not 0 < self.least_gain < np.inf:
             raise ValueError("least_gain must be above 0 and finite")
-        if not self.layers:
-            raise ValueError("layers must name at least one layer")
 
     @property
     def steps(self) -> tuple[Exchange, ...]:
         """Agree on a space, unless it is ``random``; then prototypes up, chosen groups down."""
-        size, wide = self.dimensions, self._wide
         compare = Exchange(
             client=self.group,
             server=self.choose,
             summary={
-                "prototypes": ArraySpec("float32", ("groups", size), low=-1, high=1),
+                "prototypes": ArraySpec("float32", ("groups", self.dimensions), low=-1, high=1),
                 "sizes": ArraySpec("int64", ("groups",), low=self.minimum_group, high=2**31),
                 "samples": ArraySpec("int64", (1,), low=0, high=2**31),
             },
@@ -153,31 +118,7 @@ class FedHDSAligned(SelectionMethod):
                 "others": ArraySpec("int64", (1,), low=0),
             },
         )
-        if self.space == "random":
-            return (compare,)
-        summary = {
-            "mean": ArraySpec("float32", (wide,), low=-10, high=10),
-            "samples": ArraySpec("int64", (1,), low=0, high=2**31),
-        }
-        reply = {"mean": ArraySpec("float32", (wide,))}
-        if self.space == "pca":
-            summary["products"] = ArraySpec("float32", (wide, wide), low=-100, high=100)
-            reply["basis"] = ArraySpec("float32", (wide, size))
-        return (Exchange(self.introduce, self.agree, summary, reply), compare)
-
-    @property
-    def _wide(self) -> int:
-        """How many numbers the random projection leaves of a sample."""
-        return self.dimensions * len(self._shares)
-
-    @property
-    def _shares(self) -> list[float]:
-        """How much each kind of features counts: all of a signal as much as another signal."""
-        return [1 / KINDS[name] for name in SIGNALS[self.features] for _ in range(KINDS[name])]
-
-    def needs(self) -> tuple[str, ...]:
-        """Need what the features are made of."""
-        return SIGNALS[self.features]
+        return (*self.agreement, compare)
 
     def unused(self) -> tuple[str, ...]:
         """Name options of another grouping or server step that are not at their defaults."""
@@ -190,62 +131,6 @@ class FedHDSAligned(SelectionMethod):
         }
         changed = [name for name in idle if getattr(self, name) != getattr(FedHDSAligned, name)]
         return tuple(name for name in changed if idle[name])
-
-    def check_layers(self, layers: int) -> None:
-        """Refuse a layer that a model of ``layers`` layers does not have."""
-        check_layers(self.layers, layers)
-
-    def introduce(
-        self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
-    ) -> tuple[dict[str, Array], Memory]:
-        """Tell the moments of the projected features (client).
-
-        Returns
-        -------
-        summary : dict
-            ``mean`` (wide,) over the client's samples, ``products`` (wide, wide) for PCA, and
-            how many ``samples`` they are of: 0, and all zeros, from fewer than
-            ``minimum_group``.
-        memory : dict
-            These, for later rounds, beside what was there.
-        """
-        names = ("mean", "products") if self.space == "pca" else ("mean",)
-        if any(name not in memory for name in names):
-            projected = self._project(signals)
-            enough = len(projected) >= self.minimum_group
-            told = projected if enough else projected[:0]
-            memory = memory | _shared_space.moments(told, self.space == "pca")
-            memory["told"] = np.array([len(told)])
-        summary = {name: memory[name] for name in names}
-        return summary | {"samples": memory["told"]}, memory
-
-    def agree(
-        self,
-        state: State,
-        summaries: Mapping[int, Arrays],
-        budget: int | None,
-        rng: np.random.Generator,
-    ) -> tuple[State, dict[int, dict[str, Array]]]:
-        """Make the shared space of the clients' moments, once (server).
-
-        Returns
-        -------
-        state : dict
-            ``mean`` and, for PCA, ``basis`` beside what was there.
-        replies : dict
-            The same to every client.
-        """
-        clients = sorted(summaries)
-        counts = np.array([int(summaries[client]["samples"][0]) for client in clients])
-        space: dict[str, Array] = {n: state[n] for n in ("mean", "basis") if n in state}
-        if not space and counts.sum():
-            space = _shared_space.agree([summaries[c] for c in clients], counts, self.dimensions)
-            state = state | space
-        if not space:  # nobody has enough samples to tell of, now; so nobody has any group
-            space = {"mean": np.zeros(self._wide, np.float32)}
-            if self.space == "pca":
-                space["basis"] = np.eye(self._wide, self.dimensions, dtype=np.float32)
-        return state, dict.fromkeys(clients, space)
 
     def group(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
@@ -262,7 +147,7 @@ class FedHDSAligned(SelectionMethod):
             front. Kept for later rounds, as neither features nor space change.
         """
         if "members" not in memory:
-            points = _shared_space.place(self._project(signals), received, self._shares)
+            points = self.place(signals, received)
             labels, quality = self.sift(signals, self._grouped(points, rng))
             memory = memory | describe(points, labels, quality, self.minimum_group)
         summary = {name: memory[name] for name in ("prototypes", "sizes")}
@@ -374,21 +259,6 @@ class FedHDSAligned(SelectionMethod):
         quality : ndarray of float64, shape (n_samples,), or None
         """
         return labels, None
-
-    def _project(self, signals: Signals) -> Array:
-        """Bring the features down by the matrices that all clients share."""
-        kinds: list[Array] = []
-        for name in SIGNALS[self.features]:
-            array = signals.arrays[name]
-            if array.size and not np.isfinite([array.min(), array.max()]).all():
-                raise ValueError(f"the signal '{name}' holds non-finite values")
-            if name == "words":
-                kinds.append(array[:, None])
-            elif name == "hidden_states":
-                kinds.append(of_layers(array, self.layers))
-            else:
-                kinds.extend(of_layers(array, self.layers).swapaxes(0, 1))
-        return _shared_space.project(kinds, self.dimensions, self.projection_seed)
 
     def _grouped(self, points: Array, rng: np.random.Generator) -> Array:
         """Return each sample's group, none smaller than ``minimum_group``; `NOISE` for none."""
