@@ -36,6 +36,8 @@ ROWS = {
     "fedhds": {},
     "random-same": {"method": "random"},
     "fedhds-turbo": {"method": "fedhds-turbo"},
+    "fedhds-aligned": {"method": "fedhds-aligned"},
+    "fedhds-quality": {"method": "fedhds-quality"},
     "fedhds, last layer": {"layers": "last"},
     "fedhds, PCA": {"fusion": "pca"},
     "fedhds, Kernel PCA": {"fusion": "kernel-pca"},
@@ -45,6 +47,8 @@ ROWS = {
     "fedhds, no inter-client step": {"inter_client": "false"},
     "fedhds-100": {"samples": 100},
     "fedhds-turbo-100": {"method": "fedhds-turbo", "samples": 100},
+    "fedhds-aligned-100": {"method": "fedhds-aligned", "samples": 100},
+    "fedhds-quality-100": {"method": "fedhds-quality", "samples": 100},
     "random-100": {"method": "random", "samples": 100},
     "full": {"method": "full"},
 }

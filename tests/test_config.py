@@ -346,6 +346,11 @@ def test_number_type_of_a_proxy_that_is_not_named_is_noticed(easiest):
     assert config.load(None, chosen).notices() == [notice]
 
 
+def test_method_that_is_not_private_says_so():
+    (notice,) = config.load(None, ["selection.method=coreset-cent"]).notices()
+    assert notice.endswith("is not private: numbers of every sample leave the clients")
+
+
 def test_prefix_does_not_go_with_gradient_checkpointing():
     wanted = "tuning.gradient_checkpointing=true"
     sentence = "tuning.gradient_checkpointing does not work with adapter.kind 'prefix-tuning'"

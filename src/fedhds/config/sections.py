@@ -257,42 +257,47 @@ class Config(Section):
         return to_yaml(self.resolved())
 
     def notices(self) -> list[str]:
-        """Name the keys that are set but that the chosen methods do not use."""
-        unused = []
+        """Tell of keys that are set but not used, and of a method that is not private."""
+        told = []
         for kind in METHOD_KINDS:
             part: MethodSection = getattr(self, kind)
             name = method_name(part)
             known = fields_of(registry.load(kind, name))
-            unused += [
+            told += [
                 f"{kind}.{key} is not an option of '{name}' and is not used"
                 for key in part.options
                 if key not in known
             ]
         if self.selection_method.budget == "ignored" and self.budget_key:
-            unused.append(f"{self.budget_key} is not used: '{self.selection.method}' takes all")
-        unused += [
+            told.append(f"{self.budget_key} is not used: '{self.selection.method}' takes all")
+        told += [
             f"selection.{name} is not used with the other options of '{self.selection.method}'"
             for name in self.selection_method.unused()
         ]
+        if not self.selection_method.private:
+            told.append(
+                f"selection.method '{self.selection.method}' is not private: numbers of every "
+                "sample leave the clients"
+            )
         if self.proxy is None:
-            unused += [
+            told += [
                 f"model.{key} is not used: '{self.selection.method}' reads with no proxy"
                 for key in ("proxy", "proxy_dtype")
                 if getattr(self.model, key) is not None
             ]
         if self.federation.engine == "in-process":
-            unused += [
+            told += [
                 f"federation.{key} is not used: it is of federation.engine 'simulation'"
                 for key in ("client_cpus", "client_gpus")
                 if getattr(self.federation, key) != FederationConfig.model_fields[key].default
             ]
         evaluation = self.evaluation
         if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
-            unused.append(
+            told.append(
                 "evaluation.patience is not used: it needs evaluation.every and "
                 "evaluation.validation above 0"
             )
-        return unused
+        return told
 
     @property
     def budget_key(self) -> str | None:
