@@ -55,9 +55,12 @@ def method(request):
     return registry.load("selection", name)(**options)
 
 
-def signals_of(method, sizes=SIZES, same=False):
+def signals_of(method, sizes=SIZES, same=None):
     rng = generator(0, "contract")
-    draw = np.zeros if same else lambda shape: rng.normal(size=shape)
+
+    def draw(shape):
+        return rng.normal(size=shape) if same is None else np.full(shape, same)
+
     return {
         client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
         for client, n in enumerate(sizes)
@@ -207,8 +210,9 @@ def test_small_clients_work(method, sizes):
     assert 1 <= sum(map(len, chosen.values())) <= sum(sizes)
 
 
-def test_identical_samples_work(method):
-    chosen = select(method, signals_of(method, same=True), default_budget(method))
+@pytest.mark.parametrize("same", [0.0, 0.1])
+def test_identical_samples_work(method, same):
+    chosen = select(method, signals_of(method, same=same), default_budget(method))
     assert sum(map(len, chosen.values())) > 0
 
 

@@ -93,6 +93,14 @@ def test_rows_are_of_unit_length_or_zero(space):
     assert np.allclose(lengths, [1, 1, 1, 0, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("second", [False, True])
+def test_what_all_samples_have_alike_is_no_direction(second):
+    # products of equal rows are equal up to rounding alone
+    projected = project([np.repeat(features(1), 7, axis=0)], 16, 0)
+    space = agree([moments(projected, second)], np.array([7]), 8)
+    assert not place(projected, space, [1.0]).any()
+
+
 def test_shares_say_how_much_a_kind_counts():
     # directions (1, 0) and (0, 1) with shares .8 and .2: lengths sqrt(.8) and sqrt(.2), 1 in all
     projected = np.array([[[7, 0], [0, 3]]], np.float32)
