@@ -123,7 +123,7 @@ def test_returning_client_gives_other_samples_until_none_is_left_then_begins_aga
     federation = Federation({0: client(*[0, 1] * 4)}, FedHDSAligned(grouping="kmeans", groups=2))
     rounds = [federation.round(0, budget=2)[0].indices.tolist() for _ in range(5)]
     # two topics of four samples each, one of each a round
-    assert sorted(sum(rounds[:4], [])) == list(range(8))
+    assert sorted(i for round in rounds[:4] for i in round) == list(range(8))
     assert rounds[4] == rounds[0]
 
 
@@ -187,7 +187,7 @@ def test_what_travels_is_as_large_however_many_samples_there_are():
     shapes = []
     for federation in (few, many):
         up = [federation.say(federation.method.steps[0], {0: {}})[0]]
-        state, space = federation.method.agree({}, {0: up[0]}, None, RNG)
+        _, space = federation.method.agree({}, {0: up[0]}, None, RNG)
         up.append(federation.say(federation.method.steps[1], space)[0])
         shapes.append([{name: a.shape for name, a in said.items()} for said in up])
     assert shapes[0] == shapes[1]

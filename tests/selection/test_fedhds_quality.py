@@ -1,4 +1,4 @@
-"""Two topics whose wrong answers are made by hand: of the other topic, no likelier by the prompt."""
+"""Topics with wrong answers made by hand: of another topic, and no likelier by the prompt."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_where_all_groups_are_poor_none_is_left_out():
 
 
 def test_groups_that_are_left_are_numbered_from_zero():
-    signals = client(POOR[::-1], wrong=range(4), answers=[1, 0, 1, 0] + POOR[19::-1])
+    signals = client(POOR[::-1], wrong=range(4), answers=[1, 0, 1, 0, *POOR[19::-1]])
     kept, _ = METHOD.sift(signals, np.array([0] * 4 + [1] * 10 + [2] * 10))
     assert kept.tolist() == [NOISE] * 4 + [0] * 10 + [1] * 10
 
