@@ -29,8 +29,24 @@ OPTIONS = [
 ]
 """Ablations of ``fedhds`` that must keep to the contract as well."""
 
+SMALL = {"dimensions": 8}
+KMEANS = SMALL | {"grouping": "kmeans", "groups": 3}
+ALIGNED = [
+    *({"features": features} for features in ("states", "words", "last-token")),
+    {"layers": [0, -1], "minimum_group": 5},
+    *({"space": space} for space in ("random", "pca")),
+    {"server": "hdbscan"},
+    {"server": "hdbscan", "keep_noise": True},
+    {"server": "tsne-hdbscan"},
+    {"remember": False, "least_gain": 0.1},
+]
+"""Of ``fedhds-aligned``, on K-means, which is faster than t-SNE and HDBSCAN."""
+
 METHODS = [(name, {}) for name in registry.names("selection")]
 METHODS += [("fedhds", options) for options in OPTIONS]
+METHODS += [("fedhds-aligned", SMALL | {"min_cluster_size": 3})]
+METHODS += [("fedhds-aligned", KMEANS | options) for options in ALIGNED]
+METHODS += [("fedhds-quality", KMEANS), ("fedhds-quality", KMEANS | {"features": "words"})]
 
 
 @pytest.fixture(params=METHODS, ids=str)
@@ -39,20 +55,29 @@ def method(request):
     return registry.load("selection", name)(**options)
 
 
-def signals_of(method, sizes=SIZES, same=False):
+def signals_of(method, sizes=SIZES, same=None):
     rng = generator(0, "contract")
-    draw = np.zeros if same else lambda shape: rng.normal(size=shape)
+
+    def draw(shape):
+        return rng.normal(size=shape) if same is None else np.full(shape, same)
+
     return {
         client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
         for client, n in enumerate(sizes)
     }
 
 
-def select(method, signals, budget=None, seed=0, dropout_after=None):
-    """Play all exchanges as a round does; a client may drop out after a step."""
+def select(method, signals, budget=None, seed=0, dropout_after=None, state=None, memory=None):
+    """Play all exchanges as a round does; a client may drop out after a step.
+
+    ``state`` and ``memory`` are earlier rounds', and are changed.
+    """
     received: dict[int, Arrays] = {client: {} for client in signals}
-    memory = {client: {} for client in signals}
-    state = {}
+    memory = {} if memory is None else memory
+    kept = {} if state is None else state
+    state = dict(kept)
+    for client in signals:
+        memory.setdefault(client, {})
     for number, step in enumerate(method.steps):
         summaries = {}
         for client in received:
@@ -66,6 +91,7 @@ def select(method, signals, budget=None, seed=0, dropout_after=None):
         state, received = step.server(state, summaries, budget, generator(seed, "server"))
         for reply in received.values():
             check_schema(reply, step.reply)
+    kept.update(state)
     if not method.steps and budget is not None:
         from fedhds.selection._budget import apportion
 
@@ -83,10 +109,15 @@ def select(method, signals, budget=None, seed=0, dropout_after=None):
 
 def check_schema(arrays, schema):
     assert arrays.keys() == schema.keys()
+    lengths = {}
     for name, array in arrays.items():
-        assert str(array.dtype) == schema[name].dtype
-        assert array.ndim == len(schema[name].shape)
+        spec = schema[name]
+        assert str(array.dtype) == spec.dtype
+        assert array.ndim == len(spec.shape)
+        for axis, length in zip(spec.shape, array.shape, strict=True):
+            assert length == (axis if isinstance(axis, int) else lengths.setdefault(axis, length))
         assert np.isfinite(array).all()
+        assert ((spec.low <= array) & (array <= spec.high)).all()
 
 
 def default_budget(method):
@@ -134,6 +165,29 @@ def test_budget_is_kept_exactly(method, budget):
     assert sum(map(len, chosen.values())) == min(budget, sum(SIZES))
 
 
+@pytest.mark.parametrize("budget", [2, 30])
+def test_later_rounds_keep_to_the_budget_too(method, budget):
+    if method.budget == "ignored":
+        budget = sum(SIZES)
+    signals, state, memory = signals_of(method), {}, {}
+    for seed in range(3):  # every round has a seed of its own
+        chosen = select(method, signals, budget, seed, state=state, memory=memory)
+        assert sum(map(len, chosen.values())) == budget
+        for client, coreset in chosen.items():
+            assert len(set(coreset.indices.tolist())) == len(coreset)
+            assert all(0 <= i < signals[client].samples for i in coreset.indices)
+        method.remarks(state)
+
+
+def test_clients_that_come_later_are_served(method):
+    signals, state, memory = signals_of(method), {}, {}
+    first = {client: signals[client] for client in (1, 2)}  # one sample, and none
+    select(method, first, 1, state=state, memory=memory)
+    assert sum(map(len, select(method, signals, 9, state=state, memory=memory).values())) == (
+        sum(SIZES) if method.budget == "ignored" else 9
+    )
+
+
 def test_signals_are_left_as_they_were(method):
     signals = signals_of(method)
     before = {c: {n: a.copy() for n, a in s.arrays.items()} for c, s in signals.items()}
@@ -156,8 +210,9 @@ def test_small_clients_work(method, sizes):
     assert 1 <= sum(map(len, chosen.values())) <= sum(sizes)
 
 
-def test_identical_samples_work(method):
-    chosen = select(method, signals_of(method, same=True), default_budget(method))
+@pytest.mark.parametrize("same", [0.0, 0.1])
+def test_identical_samples_work(method, same):
+    chosen = select(method, signals_of(method, same=same), default_budget(method))
     assert sum(map(len, chosen.values())) > 0
 
 
@@ -169,12 +224,13 @@ def test_clients_without_any_sample_choose_nothing(method):
 
 
 def test_non_finite_signals_are_refused(method):
-    signals = signals_of(method)
     if not method.needs():
         pytest.skip("the method reads no signals")
-    signals[0].arrays[method.needs()[0]][0] = np.nan
-    with pytest.raises(ValueError, match="finite"):
-        select(method, signals, default_budget(method))
+    for name in method.needs():
+        signals = signals_of(method)
+        signals[0].arrays[name][0] = np.nan
+        with pytest.raises(ValueError, match="finite"):
+            select(method, signals, default_budget(method))
 
 
 def test_client_that_drops_out_of_an_exchange_is_not_waited_for(method):

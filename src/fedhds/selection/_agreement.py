@@ -33,7 +33,14 @@ def agreement(states: Array, seed: int) -> Array:
     ndarray of float64, shape (n_samples,)
         The mean cosine to the responses of the `NEIGHBOURS` nearest prompts minus that to all
         other responses, both centred on the client's own mean; 0 of fewer than three samples.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite.
     """
+    if states.size and not np.isfinite([states.min(), states.max()]).all():
+        raise ValueError("the mean states hold non-finite values")
     count = len(states)
     if count < 3:
         return np.zeros(count)

@@ -17,6 +17,9 @@ from threadpoolctl import threadpool_limits
 from fedhds.rng import generator
 from fedhds.types import Array, Arrays
 
+ALIKE = 1e-6
+"""Differences from the mean this small are rounding, and no direction; rows are about one long."""
+
 
 def project(kinds: Sequence[Array], dimensions: int, seed: int) -> Array:
     """Project features by seeded Gaussian matrices.
@@ -113,6 +116,7 @@ def place(projected: Array, space: Arrays, shares: Sequence[float]) -> Array:
     """
     rows = _end_to_end(projected)
     centred = rows - space["mean"] if "mean" in space else rows
+    centred = np.where(np.abs(centred) > ALIKE, centred, 0)
     with threadpool_limits(limits=1):
         if "basis" in space:
             return of_unit_length(centred @ space["basis"])

@@ -168,7 +168,7 @@ class FedHDSAligned(InSharedSpace):
         Returns
         -------
         state : dict
-            ``covered`` (chosen, dimensions), the prototypes chosen until now; ``given``
+            ``covered`` (chosen, dimensions), the prototypes chosen until now, once each; ``given``
             (entries, 3), client, group and how many samples it gave until now; the shared
             space; and what `remarks` tells of.
         replies : dict
@@ -214,7 +214,8 @@ class FedHDSAligned(InSharedSpace):
         }
         if self.remember:
             chosen = prototypes[order[wanted[order] > 0]]
-            told["covered"] = np.concatenate([covered, chosen])
+            # once each: a group that is chosen again covers nothing new
+            told["covered"] = np.unique(np.concatenate([covered, chosen]), axis=0)
             entries = [(*key, count) for key, count in sorted(given.items()) if count]
             told["given"] = np.array(entries, np.int64).reshape(len(entries), 3)
         return state | told, replies
