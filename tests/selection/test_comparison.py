@@ -16,9 +16,9 @@ SIZES = np.array([3, 9, 9, 3, 4])
 
 
 def coverage(covered=NOTHING, most=None, least_gain=1.0, sizes=SIZES):
-    order, enough = by_coverage(PROTOTYPES, sizes, covered, most, least_gain)
-    assert enough == len(order)
-    return order.tolist()
+    ranking = by_coverage(PROTOTYPES, sizes, covered, most, least_gain)
+    assert ranking.enough == len(ranking.order)
+    return ranking.order.tolist()
 
 
 def test_each_topic_is_covered_by_its_larger_group_first():
@@ -45,9 +45,9 @@ def test_number_that_is_wanted_is_chosen_whatever_it_gains(most):
 
 
 def density(prototypes, covered=NOTHING, plane=False, keep_noise=False):
-    order, enough = by_density(prototypes, covered, plane, keep_noise, generator(0, "density"))
-    assert sorted(order.tolist()) == list(range(len(prototypes)))
-    return order.tolist(), enough
+    ranking = by_density(prototypes, covered, plane, keep_noise, generator(0, "density"))
+    assert sorted(ranking.order.tolist()) == list(range(len(prototypes)))
+    return ranking.order.tolist(), ranking.enough
 
 
 # Two near each axis but the last, to which there is one alone.
@@ -99,3 +99,17 @@ def test_plane_keeps_crowds_apart():
     crowds = np.concatenate([axis + rng.normal(0, 0.01, (12, 3)) for axis in AXES])
     order, enough = density(crowds.astype(np.float32), plane=True)
     assert {0, 1, 2} == {i // 12 for i in order[:enough]}
+
+
+def test_same_prototype_covered_before_and_held_now_leaves_the_order_whole():
+    # equal points are infinitely dense, and what is near to them then has no membership
+    drawn = generator(0, "prototypes").normal(size=(8, 3)).astype(np.float32)
+    prototypes = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    for covered in (prototypes[:2], np.repeat(prototypes[:1], 3, axis=0)):
+        density(prototypes, covered)
+
+
+def test_how_many_groups_formed_is_told_where_groups_are_sought():
+    assert by_coverage(PROTOTYPES, SIZES, NOTHING, None, 1.0).groups is None
+    assert by_density(CROWDS, NOTHING, False, False, generator(0, "d")).groups == 2
+    assert by_density(CROWDS[:1], NOTHING, False, False, generator(0, "d")).groups == 0

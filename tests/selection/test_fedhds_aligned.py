@@ -329,3 +329,26 @@ def test_options_without_effect_are_named(options, idle):
 )
 def test_only_what_the_features_are_made_of_is_read(features, needed):
     assert FedHDSAligned(features=features).needs() == needed
+
+
+def test_client_that_says_more_of_groups_than_it_has_counts_as_without_any():
+    method = FedHDSAligned(space="random", dimensions=4)
+    rows = np.eye(4, dtype=np.float32)[:2] * 0.9
+    honest = {"prototypes": rows, "sizes": np.array([3, 3]), "samples": np.array([6])}
+    forged = honest | {"sizes": np.array([2**31, 3])}
+    _, replies = method.choose({}, {0: honest, 1: forged}, 2, generator(0, "test"))
+    assert [reply["groups"].tolist() for reply in replies.values()] == [[0, 1], []]
+
+
+def test_samples_that_are_all_alike_in_a_kind_are_told_apart_by_the_others():
+    # one prompt for all: what its rounding leaves must not count as a direction
+    rng = generator(0, "alike")
+    states = np.repeat(rng.normal(size=(1, 2, 3, 16)), 6, axis=0).astype(np.float32)
+    words = np.repeat(np.eye(4096, dtype=np.float32)[:2], 3, axis=0)
+    method = FedHDSAligned()
+    signals = Signals(6, {"mean_states": states, "words": words})
+    summary, _ = method.introduce(signals, {}, {}, rng)
+    points = method.place(signals, {"mean": summary["mean"]})
+    products = points @ points.T
+    assert products[:3, :3].min() > 0.99
+    assert products[:3, 3:].max() < -0.99

@@ -98,6 +98,35 @@ def test_groups_are_described_in_their_order():
     assert [set(told["members"][:2]), set(told["members"][2:])] == [{1, 2}, {0, 3}]
 
 
+@pytest.mark.parametrize(
+    ("labels", "sizes"),
+    [
+        # three of four would leave one: the prototype is of all four
+        ([0, 0, 0, 0], [4]),
+        # three and three of seven would leave one: the prototypes are of three and of all four
+        ([0, 0, 0, 1, 1, 1, 1], [3, 4]),
+        # one in no group: the only group takes it in, of two groups the smaller is left out
+        ([0, 0, 0, NOISE], [4]),
+        ([0, 0, 0, 1, 1, 1, 1, NOISE], [4]),
+        # three in no group are enough
+        ([0, 0, 0, NOISE, NOISE, NOISE], [3]),
+    ],
+)
+def test_what_the_prototypes_leave_over_is_none_or_enough(labels, sizes):
+    points = of_unit_length(generator(0, "left over").normal(size=(len(labels), 5)))
+    told = describe(points, np.array(labels), None, 3)
+    assert told["sizes"].tolist() == sizes
+    # how many samples a prototype is of: as many as it takes of the group to give that mean
+    ends = np.cumsum(told["sizes"])
+    groups = zip(told["prototypes"], np.split(told["members"], ends[:-1]), strict=True)
+    depths = [
+        next(n for n in range(3, len(m) + 1) if np.allclose(points[m[:n]].mean(axis=0), mean))
+        for mean, m in groups
+    ]
+    left = len(labels) - sum(depths)
+    assert left == 0 or left >= 3
+
+
 def test_no_groups_are_described_as_none():
     told = describe(FAN, np.full(4, NOISE), None, 2)
     assert [told[name].shape for name in ("prototypes", "sizes", "members")] == [(0, 2), (0,), (0,)]

@@ -1,10 +1,11 @@
 """The server's comparison of prototypes that lie in one space: which to choose, in what order.
 
-Each way returns an order of all prototypes and how many at its front are enough, if nobody
-says how many are wanted. Both know what earlier rounds have covered.
+Each way returns a `Ranking`, and knows what earlier rounds have covered.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,10 +19,34 @@ from fedhds.types import Array
 MIN_CLUSTER_SIZE = 2
 """Of HDBSCAN on the server, as in `fedhds`."""
 
+LEAST_MEMBERSHIP = 1e-9
+"""So that groups whose members all have membership 0 still have a centre."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Prototypes in the order to choose them.
+
+    Attributes
+    ----------
+    order : ndarray of int64
+    enough : int
+        How many at the front to take, if nobody says how many are wanted.
+    groups : int or None
+        How many groups formed, where groups are what is sought.
+    exact : bool
+        Whether they were compared exactly.
+    """
+
+    order: Array
+    enough: int
+    groups: int | None = None
+    exact: bool = True
+
 
 def by_coverage(
     prototypes: Array, sizes: Array, covered: Array, most: int | None, least_gain: float
-) -> tuple[Array, int]:
+) -> Ranking:
     """Order prototypes by greedy facility location, each weighted by its group's size.
 
     Parameters
@@ -35,24 +60,18 @@ def by_coverage(
         How many to choose; None for all that are worth it.
     least_gain : float
         What a representative must then add to the summed similarity; the first is always taken.
-
-    Returns
-    -------
-    order : ndarray of int64, shape (n_chosen,)
-    enough : int
-        All of them.
     """
     if most is None:
         most, least = len(prototypes), least_gain
     else:
         least = 0.0
     order, _ = facility_location(prototypes, most, sizes, covered, least)
-    return order, len(order)
+    return Ranking(order, len(order))
 
 
 def by_density(
     prototypes: Array, covered: Array, plane: bool, keep_noise: bool, rng: np.random.Generator
-) -> tuple[Array, int]:
+) -> Ranking:
     """Order prototypes by HDBSCAN's groups: each one's nearest to its centre, larger ones first.
 
     Parameters
@@ -64,22 +83,20 @@ def by_density(
     keep_noise : bool
         Whether what is in no group stands for itself, behind the representatives.
 
-    Returns
-    -------
-    order : ndarray of int64, shape (n_prototypes,)
-    enough : int
-        Representatives, with noise if it is kept; all where no group formed.
+    Where no group forms, all stand for themselves.
     """
     everything = np.concatenate([covered, prototypes])
     if len(everything) < MIN_CLUSTER_SIZE:
-        return np.arange(len(prototypes)), len(prototypes)
+        return Ranking(np.arange(len(prototypes)), len(prototypes), groups=0)
     points = fuse(everything, "tsne", 2, rng) if plane else everything
     tree = spanning_tree(points, rng)
     labels, memberships = densest_groups(tree.edges, tree.lengths, MIN_CLUSTER_SIZE)
     known = np.isin(labels, np.setdiff1d(labels[: len(covered)], [NOISE]))[len(covered) :]
     own = in_order_of_appearance(labels[len(covered) :])
-    order, front = representatives_first(points[len(covered) :], own, memberships[len(covered) :])
+    weights = np.maximum(memberships[len(covered) :], LEAST_MEMBERSHIP)
+    order, front = representatives_first(points[len(covered) :], own, weights)
     first = order[:front]
     kept = np.flatnonzero(own == NOISE) if keep_noise else np.zeros(0, np.int64)
     ahead = np.concatenate([first[~known[first]], np.setdiff1d(kept, first)])
-    return np.concatenate([ahead, order[~np.isin(order, ahead)]]), len(ahead)
+    ranked = np.concatenate([ahead, order[~np.isin(order, ahead)]])
+    return Ranking(ranked, len(ahead), int(labels.max()) + 1, tree.exact)

@@ -51,8 +51,8 @@ def facility_location(
 
     Notes
     -----
-    O(n_points) memory beside the points; a choice takes a few times `CANDIDATES` products
-    with all points.
+    All pairs of points are compared a few times over, as the first choices change every gain: n²
+    products of vectors. Beside the points it holds a few blocks of `CANDIDATES` rows of n numbers.
     """
     weights = np.ones(len(points)) if weights is None else weights.astype(np.float64)
     chosen: list[int] = []

@@ -102,26 +102,23 @@ class InSharedSpace(SelectionMethod):
     def introduce(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
     ) -> tuple[dict[str, Array], Memory]:
-        """Tell the moments of the projected features (client).
+        """Tell the moments of the projected features, once (client).
 
         Returns
         -------
         summary : dict
             ``mean`` (wide,) over the client's samples, ``products`` (wide, wide) for PCA, and
             how many ``samples`` they are of: 0, and all zeros, from fewer than
-            ``minimum_group``.
+            ``minimum_group``, and in later rounds, when there is a space already.
         memory : dict
-            These, for later rounds, beside what was there.
+            What was there, and that it was told.
         """
-        names = ("mean", "products") if self.space == "pca" else ("mean",)
-        if any(name not in memory for name in names):
-            projected = self._project(signals)
-            enough = len(projected) >= self.minimum_group
-            told = projected if enough else projected[:0]
-            memory = memory | _shared_space.moments(told, self.space == "pca")
-            memory["told"] = np.array([len(told)])
-        summary = {name: memory[name] for name in names}
-        return summary | {"samples": memory["told"]}, memory
+        told = np.zeros((0, len(self._shares), self.dimensions), np.float32)
+        if "told" not in memory and signals.samples >= self.minimum_group:
+            told = self._project(signals)
+        summary = _shared_space.moments(told, self.space == "pca")
+        count = np.array([len(told)])
+        return summary | {"samples": count}, memory | {"told": np.ones(1, bool)}
 
     def agree(
         self,

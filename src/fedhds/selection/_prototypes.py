@@ -68,7 +68,8 @@ def by_centrality(points: Array, members: Array, quality: Array | None = None) -
     if quality is not None:
         good = quality[members] >= np.median(quality[members])
     centre = points[members[good]].mean(axis=0)
-    return members[np.lexsort((-(points[members] @ centre), ~good))]
+    nearness = np.einsum("nd,d->n", points[members], centre)
+    return members[np.lexsort((-nearness, ~good))]
 
 
 def prototype(points: Array, ordered: Array, least: int) -> Array:
@@ -83,7 +84,12 @@ def prototype(points: Array, ordered: Array, least: int) -> Array:
 
 
 def describe(points: Array, labels: Array, quality: Array | None, least: int) -> dict[str, Array]:
-    """Describe a client's groups.
+    """Describe a client's groups, and fewer than ``least`` samples not even by what is left over.
+
+    The prototypes and the mean of all samples together tell of the samples that are in no
+    prototype. Where these would be fewer than ``least``, prototypes are of all members of their
+    groups; and where what is in no group is fewer, the smallest group is left out, or the only
+    one is made of all samples.
 
     Parameters
     ----------
@@ -99,18 +105,30 @@ def describe(points: Array, labels: Array, quality: Array | None, least: int) ->
         ``prototypes`` (groups, dimensions) of float32, ``sizes`` (groups,) and ``members``
         (grouped,), group after group in the order of `by_centrality`.
     """
-    count = int(labels.max(initial=NOISE)) + 1
+    count, depth = int(labels.max(initial=NOISE)) + 1, least
+    if count and 0 < len(labels) - count * least < least:
+        depth = len(labels)
+        if 0 < np.count_nonzero(labels == NOISE) < least:
+            labels = _without_smallest(labels) if count > 1 else np.zeros_like(labels)
+            count = max(count - 1, 1)
     groups = [
         by_centrality(points, np.flatnonzero(labels == group), quality) for group in range(count)
     ]
     nothing = [np.zeros((0, points.shape[1]), np.float32)]
     return {
         "prototypes": np.concatenate(
-            nothing + [prototype(points, members, least)[None] for members in groups]
+            nothing + [prototype(points, members, depth)[None] for members in groups]
         ),
         "sizes": np.array([len(members) for members in groups], np.int64),
         "members": np.concatenate([np.zeros(0, np.int64), *groups]),
     }
+
+
+def _without_smallest(labels: Array) -> Array:
+    """Leave out the smallest group, of equals the last."""
+    sizes = np.bincount(labels[labels != NOISE])
+    smallest = len(sizes) - 1 - sizes[::-1].argmin()
+    return in_order_of_appearance(np.where(labels == smallest, NOISE, labels))
 
 
 def in_unit_ball(points: Array) -> Array:

@@ -18,7 +18,7 @@ from fedhds.rng import generator
 from fedhds.types import Array, Arrays
 
 ALIKE = 1e-6
-"""Differences from the mean this small are rounding, and no direction; rows are about one long."""
+"""Differences from the mean this small beside what they are of are rounding, and no direction."""
 
 
 def project(kinds: Sequence[Array], dimensions: int, seed: int) -> Array:
@@ -114,13 +114,20 @@ def place(projected: Array, space: Arrays, shares: Sequence[float]) -> Array:
         Rows of unit length. Without a basis each kind counts by its direction from the mean
         alone, so that none outweighs the others by how much it varies.
     """
-    rows = _end_to_end(projected)
-    centred = rows - space["mean"] if "mean" in space else rows
-    centred = np.where(np.abs(centred) > ALIKE, centred, 0)
+    if "mean" not in space:
+        return _joined(projected, shares)
+    centred = projected - space["mean"].reshape(projected.shape[1:])
+    alike = np.linalg.norm(centred, axis=2) <= ALIKE * np.linalg.norm(projected, axis=2)
+    centred = np.where(alike[..., None], np.float32(0), centred)
+    if "basis" not in space:
+        return _joined(centred, shares)
     with threadpool_limits(limits=1):
-        if "basis" in space:
-            return of_unit_length(centred @ space["basis"])
-    directions = of_unit_length(centred.reshape(projected.shape))
+        return of_unit_length(_end_to_end(centred) @ space["basis"])
+
+
+def _joined(kinds: Array, shares: Sequence[float]) -> Array:
+    """Add up the kinds' directions: they hardly meet, as each was projected at random."""
+    directions = of_unit_length(kinds)
     return of_unit_length(np.einsum("nkd,k->nd", directions, np.sqrt(shares)))
 
 

@@ -24,6 +24,8 @@ Deviations from the paper:
 - A prototype is the mean of a group's ``minimum_group`` most central samples, in the shared space,
   and not of all: a loose group's mean lies near to everything, which no sample of it does.
 - The server remembers what earlier rounds covered; the paper's rounds know nothing of each other.
+  What it asked for counts as covered, also where the client then failed to train on it; and once
+  everything is covered, equal gains go to the first groups.
 
 Where ``space`` is ``pca``, what a client sends first holds its own covariance; only secure
 aggregation, which is not here, would hide it in the clients' sum.
@@ -39,7 +41,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedhds.selection._budget import divide
-from fedhds.selection._comparison import by_coverage, by_density
+from fedhds.selection._comparison import Ranking, by_coverage, by_density
 from fedhds.selection._fusion import fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans
 from fedhds.selection._in_shared_space import InSharedSpace
@@ -182,18 +184,18 @@ class FedHDSAligned(InSharedSpace):
         in but where two gain the same.
         """
         clients = sorted(summaries)
-        parts = [summaries[client]["prototypes"] for client in clients]
-        prototypes = in_unit_ball(np.concatenate(parts))
-        sizes = np.concatenate([summaries[client]["sizes"] for client in clients])
-        owners = np.repeat(np.arange(len(clients)), [len(part) for part in parts])
         held = np.array([int(summaries[client]["samples"][0]) for client in clients])
+        parts = [_told(summaries[client]) for client in clients]
+        prototypes = in_unit_ball(np.concatenate([points for points, _ in parts]))
+        sizes = np.concatenate([sizes for _, sizes in parts])
+        owners = np.repeat(np.arange(len(clients)), [len(points) for points, _ in parts])
         covered = state.get("covered", np.zeros((0, self.dimensions), np.float32))
-        order, enough = self._order(prototypes, sizes, covered, budget, rng)
-        wanted, others = (
-            divide(budget, order, sizes, owners, held)
-            if budget is not None
-            else (np.isin(np.arange(len(sizes)), order[:enough]).astype(np.int64), 0 * held)
-        )
+        ranking = self._ranked(prototypes, sizes, covered, budget, rng)
+        if budget is None:
+            wanted, others = np.zeros_like(sizes), np.zeros_like(held)
+            wanted[ranking.order[: ranking.enough]] = 1
+        else:
+            wanted, others = divide(budget, ranking.order, sizes, owners, held)
         given = _given(state)
         replies = {}
         for number, client in enumerate(clients):
@@ -211,9 +213,11 @@ class FedHDSAligned(InSharedSpace):
             "client_groups": np.array([len(sizes)]),
             "chosen_groups": np.array([np.count_nonzero(wanted)]),
             "small_clients": np.array([((held > 0) & (held < self.minimum_group)).sum()]),
+            "global_groups": np.array([-1 if ranking.groups is None else ranking.groups]),
+            "approximate": np.array([int(not ranking.exact)]),
         }
         if self.remember:
-            chosen = prototypes[order[wanted[order] > 0]]
+            chosen = prototypes[wanted > 0]
             # once each: a group that is chosen again covers nothing new
             told["covered"] = np.unique(np.concatenate([covered, chosen]), axis=0)
             entries = [(*key, count) for key, count in sorted(given.items()) if count]
@@ -221,13 +225,20 @@ class FedHDSAligned(InSharedSpace):
         return state | told, replies
 
     def remarks(self, state: State) -> tuple[str, ...]:
-        """Tell which clients could not take part in the comparison."""
+        """Tell which clients were not compared, and where groups are not what they should be."""
+        told = []
         if count := int(state["small_clients"][0]):
-            return (
+            told.append(
                 f"{count} client(s) have fewer than selection.minimum_group samples, and gave none "
-                "that a budget did not ask for",
+                "that a budget did not ask for"
             )
-        return ()
+        if not state["global_groups"][0] and state["client_groups"][0]:
+            told.append("no global group formed, so every client group counts as one")
+        if state["approximate"][0]:
+            told.append(
+                f"the {state['client_groups'][0]} client groups were compared approximately"
+            )
+        return tuple(told)
 
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
@@ -266,23 +277,31 @@ class FedHDSAligned(InSharedSpace):
         if len(points) < self.minimum_group:
             return np.full(len(points), NOISE)
         if self.grouping == "kmeans":
-            labels, _ = kmeans(points, self.groups, rng)
+            most = len(points) // self.minimum_group  # more would fall apart into single samples
+            labels, _ = kmeans(points, min(self.groups, most), rng)
         else:
             labels, _ = hdbscan(fuse(points, "tsne", 2, rng), self.min_cluster_size)
         return merge_small(points, labels, self.minimum_group)
 
-    def _order(
+    def _ranked(
         self,
         prototypes: Array,
         sizes: Array,
         covered: Array,
         budget: int | None,
         rng: np.random.Generator,
-    ) -> tuple[Array, int]:
-        """Order prototypes for the choice; say how many are enough without a budget."""
+    ) -> Ranking:
+        """Order prototypes for the choice."""
         if self.server == "facility-location":
             return by_coverage(prototypes, sizes, covered, budget, self.least_gain)
         return by_density(prototypes, covered, self.server == "tsne-hdbscan", self.keep_noise, rng)
+
+
+def _told(summary: Arrays) -> tuple[Array, Array]:
+    """Return a client's prototypes and sizes; none if it says more of groups than it has."""
+    prototypes, sizes = summary["prototypes"], summary["sizes"]
+    count = len(sizes) if sizes.sum() <= summary["samples"][0] else 0
+    return prototypes[:count], sizes[:count]
 
 
 def _given(state: State) -> Counter[tuple[int, int]]:
