@@ -39,7 +39,7 @@ def judge(
 
     Coverage is the mean over all clients' training samples of the highest cosine to a chosen
     one, redundancy the mean over the chosen of the highest cosine to another, in spaces made
-    of the texts and not of what selection read. Beside it stand 20 random coresets of the
+    of the texts and not of hidden states. Beside it stand 20 random coresets of the
     same size, drawn from all samples; `fedhds.selection.coreset_cent`, which sees all clients'
     hidden states under the base model; and greedy facility location in the judging space.
 

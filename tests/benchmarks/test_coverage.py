@@ -82,6 +82,6 @@ def test_table_has_a_line_for_what_was_judged_alone(benchmark):
         *(f"| {name}" for name in benchmark.MAIN),
         *(f"| {name}" for name in benchmark.REFERENCES),
     ]
-    assert rows[1] == "| fedhds-aligned | +0.0400 ± 0.0100 | 40% | 0.500 | 20.0 | 30.0% |"
-    assert rows[4] == "| random draws | – | – | 0.300 | 18.0 | – |"
+    assert rows[1] == "| fedhds-aligned | 2 | +0.0400 ± 0.0100 | 40% | 0.500 | 20.0 | 30.0% |"
+    assert rows[4] == "| random draws | 2 | – | – | 0.300 | 18.0 | – |"
     assert last == ""

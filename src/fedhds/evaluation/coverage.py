@@ -1,4 +1,4 @@
-"""How well a coreset stands for all samples, in a space that selection did not read.
+"""How well a coreset stands for all samples, in a judging space.
 
 Arrays in, numbers out: rows of unit length are the samples (rows of zeros are like nothing),
 a coreset is positions among them. One thread, so that sums are always split alike.

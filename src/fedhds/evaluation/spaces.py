@@ -1,7 +1,8 @@
 """Spaces to judge coresets in, made from the samples' text alone.
 
-They are independent of what selection reads: hidden states judged by hidden states would
-praise themselves. Rows have unit length; those of zeros are texts that say nothing.
+No hidden states: judged by what it was chosen by, a choice would praise itself. Methods that
+read words are near to the lexical space, but not to a sentence encoder's. Rows have unit length;
+those of zeros are texts that say nothing.
 """
 
 from __future__ import annotations
