@@ -13,7 +13,7 @@ from fedhds.evaluation.coverage import coverage
 from fedhds.evaluation.spaces import lexical
 from fedhds.federation.client_app import coreset_row
 from fedhds.files import read_json, write_jsonl
-from fedhds.judging import _labels, _positions
+from fedhds.judging import _positions, labels_of
 from fedhds.types import ClientData, Example, Sample, UserError
 
 
@@ -105,9 +105,9 @@ def test_row_that_is_no_sample_is_named(tmp_path):
 
 def test_data_sets_are_counted_where_rows_tell_them():
     named = [Example("do", "", "it", "t", (), {"dataset": name}) for name in ("a", None, "b")]
-    assert _labels(named)["data_sets"] == ["a", "", "b"]
-    assert _labels([sample([1], [2], task="t").example]) == {"tasks": ["t"]}
-    assert _labels([sample([1], [2], task="").example]) == {}
+    assert labels_of(named)["data_sets"] == ["a", "", "b"]
+    assert labels_of([sample([1], [2], task="t").example]) == {"tasks": ["t"]}
+    assert labels_of([sample([1], [2], task="").example]) == {}
 
 
 # --- what cannot be judged ----------------------------------------------------------------------
