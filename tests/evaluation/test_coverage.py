@@ -13,10 +13,10 @@ from fedhds.evaluation.coverage import (
     compare,
     coverage,
     cut,
-    facility_location,
     redundancy,
 )
 from fedhds.rng import generator
+from fedhds.selection._facility_location import facility_location
 
 
 def at(*degrees):
@@ -67,34 +67,11 @@ def test_blocks_change_nothing(monkeypatch):
     assert (coverage(points, chosen), redundancy(points, chosen)) == pytest.approx(whole)
 
 
-def plain_greedy(points, size):
-    cosines = (points @ points.T).astype(np.float64)
-    chosen = []
-    for _ in range(size):
-        values = [
-            -np.inf if i in chosen else cosines[:, [*chosen, i]].max(axis=1).mean()
-            for i in range(len(points))
-        ]
-        chosen.append(int(np.argmax(values)))
-    return chosen
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 30), st.integers(0, 1000))
-def test_lazy_greedy_covers_what_plain_greedy_does(count, seed):
-    points, size = random_points(count, seed), min(count, 7)
-    found = facility_location(points, size)
-    assert len(set(found.tolist())) == size
-    # ties may be broken differently by rounding, and then either choice is greedy
-    expected = coverage(points, np.array(plain_greedy(points, size)))
-    assert coverage(points, found) == pytest.approx(expected, abs=1e-5)
-
-
 @settings(deadline=None, max_examples=30)
 @given(st.integers(2, 30), st.integers(0, 1000))
 def test_ceiling_begins_with_the_best_single_sample_and_grows(count, seed):
     points = random_points(count, seed)
-    found = facility_location(points, count)
+    found, _ = facility_location(points, count)
     reached = [coverage(points, found[:size]) for size in range(1, count + 1)]
     assert reached[0] >= max(coverage(points, np.array([i])) for i in range(count)) - 1e-6
     assert all(later >= sooner - 1e-7 for sooner, later in pairwise(reached))
@@ -103,7 +80,7 @@ def test_ceiling_begins_with_the_best_single_sample_and_grows(count, seed):
 
 def test_copies_and_samples_like_nothing_are_chosen_once_each():
     points = np.concatenate([at(0, 0, 90, 90), np.zeros((2, 2), np.float32)])
-    found = facility_location(points, 9)
+    found, _ = facility_location(points, 9)
     assert sorted(found.tolist()) == list(range(6))
     # one of each direction comes first; what is like nothing is covered by none
     assert {int(i) // 2 for i in found[:2]} == {0, 1}
