@@ -151,7 +151,7 @@ def test_no_prototype_is_of_fewer_samples_than_the_minimum(minimum):
     summary, memory = method.group(signals, {}, {}, RNG)
     assert summary["sizes"].min() >= minimum
     assert summary["sizes"].sum() == len(topics)
-    points = method.place(signals, {})
+    points = method.place(signals, {}, {})
     for mean, members in zip(
         summary["prototypes"],
         np.split(memory["members"], np.cumsum(summary["sizes"])[:-1]),
@@ -348,7 +348,7 @@ def test_samples_that_are_all_alike_in_a_kind_are_told_apart_by_the_others():
     method = FedHDSAligned()
     signals = Signals(6, {"mean_states": states, "words": words})
     summary, _ = method.introduce(signals, {}, {}, rng)
-    points = method.place(signals, {"mean": summary["mean"]})
+    points = method.place(signals, {"mean": summary["mean"]}, {})
     products = points @ points.T
     assert products[:3, :3].min() > 0.99
     assert products[:3, 3:].max() < -0.99

@@ -84,7 +84,7 @@ def test_samples_are_placed_around_the_common_mean():
     _, replies = method.agree({}, {0: summary}, None, RNG)
     # directions from the mean point everywhere: 200 unit vectors' mean has a length of
     # about 1 / sqrt(200) = .07, where without taking the mean away it is near 1
-    placed, raw = method.place(signals, replies[0]), method.place(signals, {})
+    placed, raw = (method.place(signals, space, {}) for space in (replies[0], {}))
     assert np.linalg.norm(placed.mean(axis=0)) < 0.3 < 0.8 < np.linalg.norm(raw.mean(axis=0))
 
 
@@ -94,7 +94,7 @@ def test_signals_count_alike_whatever_their_kinds():
     states = rng.normal(size=(2, 2, 3, 16)).astype(np.float32)
     words = np.repeat(rng.random((1, 30)), 2, axis=0).astype(np.float32)
     signals = Signals(2, {"mean_states": states, "words": words})
-    one, other = method.place(signals, {})
+    one, other = method.place(signals, {}, {})
     # states differ at random (product about 0), words are equal (1), and each counts half;
     # states of width 16 keep products of .25 / sqrt(2 kinds * 3 layers) = .1
     assert one @ other == pytest.approx(0.5, abs=0.2)
@@ -118,3 +118,12 @@ def test_layers_a_model_does_not_have_are_refused():
     FedHDSAligned(layers=[0, -3]).check_layers(2)
     with pytest.raises(ValueError, match="no layer 3 in a model of 2"):
         FedHDSAligned(layers=[3]).check_layers(2)
+
+
+def test_what_was_projected_to_tell_of_is_placed_without_reading_again():
+    method = method_of("centred")
+    signals = words_of(5)
+    summary, memory = method.introduce(signals, {}, {}, RNG)
+    space = {"mean": summary["mean"]}
+    unread = method.place(Signals(5), space, memory)
+    assert np.array_equal(unread, method.place(signals, space, {}))

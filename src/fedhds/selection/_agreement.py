@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from fedhds.selection._finite import check_finite
 from fedhds.selection._shared_space import moments, place, project
 from fedhds.types import Array
 
@@ -39,8 +40,7 @@ def agreement(states: Array, seed: int) -> Array:
     ValueError
         If a state is not finite.
     """
-    if states.size and not np.isfinite([states.min(), states.max()]).all():
-        raise ValueError("the mean states hold non-finite values")
+    check_finite("mean states", states)
     count = len(states)
     if count < 3:
         return np.zeros(count)

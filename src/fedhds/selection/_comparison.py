@@ -61,11 +61,8 @@ def by_coverage(
     least_gain : float
         What a representative must then add to the summed similarity; the first is always taken.
     """
-    if most is None:
-        most, least = len(prototypes), least_gain
-    else:
-        least = 0.0
-    order, _ = facility_location(prototypes, most, sizes, covered, least)
+    count, least = (len(prototypes), least_gain) if most is None else (most, 0.0)
+    order, _ = facility_location(prototypes, count, sizes, covered, least)
     return Ranking(order, len(order))
 
 
@@ -73,6 +70,8 @@ def by_density(
     prototypes: Array, covered: Array, plane: bool, keep_noise: bool, rng: np.random.Generator
 ) -> Ranking:
     """Order prototypes by HDBSCAN's groups: each one's nearest to its centre, larger ones first.
+
+    Where no group forms, all stand for themselves.
 
     Parameters
     ----------
@@ -82,8 +81,6 @@ def by_density(
         Whether t-SNE lays them out in the plane first.
     keep_noise : bool
         Whether what is in no group stands for itself, behind the representatives.
-
-    Where no group forms, all stand for themselves.
     """
     everything = np.concatenate([covered, prototypes])
     if len(everything) < MIN_CLUSTER_SIZE:

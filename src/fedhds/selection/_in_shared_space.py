@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedhds.selection import _shared_space
+from fedhds.selection._finite import check_finite
 from fedhds.selection._layers import Layers, check_layers, of_layers
 from fedhds.types import (
     Array,
@@ -109,16 +110,18 @@ class InSharedSpace(SelectionMethod):
         summary : dict
             ``mean`` (wide,) over the client's samples, ``products`` (wide, wide) for PCA, and
             how many ``samples`` they are of: 0, and all zeros, from fewer than
-            ``minimum_group``, and in later rounds, when there is a space already.
+            ``minimum_group``, and from a client that has told them before. (One that is new
+            cannot know whether there is a space already, and tells them for nothing.)
         memory : dict
-            What was there, and that it was told.
+            What was there, that it was told, and what was ``projected``, for `place`.
         """
         told = np.zeros((0, len(self._shares), self.dimensions), np.float32)
-        if "told" not in memory and signals.samples >= self.minimum_group:
-            told = self._project(signals)
+        if "told" not in memory:
+            projected = self._project(signals)
+            memory = memory | {"told": np.ones(1, bool), "projected": projected}
+            told = projected if len(projected) >= self.minimum_group else told
         summary = _shared_space.moments(told, self.space == "pca")
-        count = np.array([len(told)])
-        return summary | {"samples": count}, memory | {"told": np.ones(1, bool)}
+        return summary | {"samples": np.array([len(told)])}, memory
 
     def agree(
         self,
@@ -148,9 +151,12 @@ class InSharedSpace(SelectionMethod):
                 space["basis"] = np.eye(self._wide, self.dimensions, dtype=np.float32)
         return state, dict.fromkeys(clients, space)
 
-    def place(self, signals: Signals, space: Arrays) -> Array:
+    def place(self, signals: Signals, space: Arrays, memory: Memory) -> Array:
         """Place the client's samples in the space: unit rows, shape (n_samples, dimensions)."""
-        return _shared_space.place(self._project(signals), space, self._shares)
+        projected = memory.get("projected")
+        if projected is None:
+            projected = self._project(signals)
+        return _shared_space.place(projected, space, self._shares)
 
     @property
     def _wide(self) -> int:
@@ -167,8 +173,7 @@ class InSharedSpace(SelectionMethod):
         kinds: list[Array] = []
         for name in SIGNALS[self.features]:
             array = signals.arrays[name]
-            if array.size and not np.isfinite([array.min(), array.max()]).all():
-                raise ValueError(f"the signal '{name}' holds non-finite values")
+            check_finite(name.replace("_", " "), array)
             if name == "words":
                 kinds.append(array[:, None])
             elif name == "hidden_states":

@@ -20,6 +20,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from fedhds.selection._finite import check_finite
 from fedhds.selection._fusion import fuse
 from fedhds.selection._grouping import NOISE, weighted_means
 from fedhds.selection._hierarchy import densest_groups
@@ -68,8 +69,7 @@ class CoresetCent(SelectionMethod):
     ) -> tuple[dict[str, Array], Memory]:
         """Send ``features`` (samples, features), every layer's after the other (client)."""
         features = pooled(signals.arrays["hidden_states"])
-        if features.size and not np.isfinite([features.min(), features.max()]).all():
-            raise ValueError("the hidden states hold non-finite values")
+        check_finite("hidden states", features)
         return {"features": features}, {}
 
     def choose(

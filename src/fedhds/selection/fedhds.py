@@ -40,6 +40,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedhds.selection._budget import take_turns
+from fedhds.selection._finite import check_finite
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import (
     NOISE,
@@ -170,8 +171,7 @@ class FedHDS(SelectionMethod):
             needs these very groups, and a second t-SNE would give others.
         """
         features = pooled(of_layers(signals.arrays["hidden_states"], self.layers))
-        if features.size and not np.isfinite([features.min(), features.max()]).all():
-            raise ValueError("the hidden states hold non-finite values")
+        check_finite("hidden states", features)
         points = fuse(features, self.fusion, self.dimensions, rng)
         labels, memberships = (
             hdbscan(points, self.min_cluster_size)

@@ -149,9 +149,10 @@ class FedHDSAligned(InSharedSpace):
             front. Kept for later rounds, as neither features nor space change.
         """
         if "members" not in memory:
-            points = self.place(signals, received)
+            points = self.place(signals, received, memory)
             labels, quality = self.sift(signals, self._grouped(points, rng))
             memory = memory | describe(points, labels, quality, self.minimum_group)
+            memory.pop("projected", None)  # it is not asked for again
         summary = {name: memory[name] for name in ("prototypes", "sizes")}
         return summary | {"samples": np.array([signals.samples])}, memory
 

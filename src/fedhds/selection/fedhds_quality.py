@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedhds.selection._agreement import agreement
+from fedhds.selection._finite import check_finite
 from fedhds.selection._grouping import NOISE, in_order_of_appearance
 from fedhds.selection.fedhds_aligned import FedHDSAligned
 from fedhds.types import Array, Signals
@@ -61,8 +62,7 @@ class FedHDSQuality(FedHDSAligned):
     def sift(self, signals: Signals, labels: Array) -> tuple[Array, Array | None]:
         """Leave out groups of poor quality; return the samples' quality."""
         ira = signals.arrays["loss_alone"] - signals.arrays["loss_with_prompt"]
-        if not np.isfinite(ira).all():
-            raise ValueError("the losses hold non-finite values")
+        check_finite("losses", ira)
         agreed = agreement(signals.arrays["mean_states"], self.projection_seed)
         quality = (_standardised(ira) + _standardised(agreed)) / 2
         groups = range(int(labels.max(initial=NOISE)) + 1)
