@@ -22,9 +22,9 @@ def skeleton(architecture="llama", dtype=torch.float32, adapter=None):
     return add_adapter(base, adapter or Lora(rank=2), 0)
 
 
-def estimate(model=None, tuning=None, quantization=None, proxy=0, shapes=SHAPES, device="cuda"):
+def estimate(model=None, tuning=None, quantization=None, frozen=0, shapes=SHAPES, device="cuda"):
     tuning = tuning or TuningOptions(batch_size=3)
-    return memory.estimate(model or skeleton(), shapes, tuning, device, quantization, proxy)
+    return memory.estimate(model or skeleton(), shapes, tuning, device, quantization, frozen)
 
 
 def really_kept(architecture):
@@ -95,7 +95,7 @@ def test_checkpointing_takes_less_and_longer_samples_more():
 
 
 def test_peak_is_what_rests_and_the_larger_of_what_works():
-    parts = estimate(proxy=1000)
+    parts = estimate(frozen=1000)
     resting = parts["weights"] + parts["adapter"] + 1000
     assert parts["peak"] == resting + max(parts["training"], parts["evaluation"])
 

@@ -63,11 +63,12 @@ def test_proxy_may_be_held_in_narrower_numbers_than_the_tuned_model(tmp_path):
     narrow = ["model.dtype=float32", "model.proxy_dtype=bfloat16"]
     experiment = prepare(configuration.load(plain, narrow), Silent())
     assert experiment.model.base.dtype == torch.float32
-    assert experiment.frozen.base.dtype == torch.bfloat16
+    assert experiment.frozen["proxy"][0].base.dtype == torch.bfloat16
     # the cache tells them apart by their weights' bytes
     same = prepare(configuration.load(plain, ["model.dtype=float32"]), Silent())
-    assert same.frozen.base.dtype == torch.float32
-    assert same.frozen.fingerprint != experiment.frozen.fingerprint
+    assert same.frozen["proxy"][0].base.dtype == torch.float32
+    fingerprints = {each.frozen["proxy"][0].fingerprint for each in (same, experiment)}
+    assert len(fingerprints) == 2
 
 
 def base_reading(tmp_path, easiest, **changes):
@@ -83,16 +84,18 @@ def base_reading(tmp_path, easiest, **changes):
 
 def test_method_that_reads_with_the_base_shares_the_tuned_models_weights(tmp_path, easiest):
     experiment = base_reading(tmp_path, easiest)
-    reader = experiment.reader(0, Silent())
+    reader = experiment.readers(0, Silent())["base"]
     assert reader.frozen
-    assert reader.model is experiment.reader(1, Silent()).model  # one fingerprint for all clients
+    assert (
+        reader.model is experiment.readers(1, Silent())["base"].model
+    )  # one fingerprint for all clients
     assert reader.model.base is experiment.model.base
     assert reader.samples == experiment.data.clients[0].train
 
 
 def test_method_that_reads_with_the_base_reads_with_a_proxy_if_one_is_named(tmp_path, easiest):
     experiment = base_reading(tmp_path, easiest, model__proxy="embedded")
-    reader = experiment.reader(0, Silent())
+    reader = experiment.readers(0, Silent())["base"]
     assert reader.frozen
     assert reader.model.base is not experiment.model.base
     assert len(reader.samples) == len(experiment.data.clients[0].train)
@@ -102,7 +105,7 @@ def test_method_that_reads_with_the_base_reads_with_a_proxy_if_one_is_named(tmp_
 def test_nothing_frozen_is_there_where_nothing_is_selected(tmp_path, easiest):
     plain = small_config(tmp_path, selection__method=easiest, selection__samples=9)
     config = configuration.load(plain, ["model.proxy=./nowhere"])
-    assert prepare(config, Silent(), selects=False).frozen is None
+    assert prepare(config, Silent(), selects=False).frozen == {}
 
 
 @pytest.mark.parametrize("key", ["model.name", "model.proxy"])

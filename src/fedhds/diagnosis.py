@@ -18,8 +18,8 @@ from fedhds.config import Config
 from fedhds.files import read_json
 from fedhds.models import usable_cores
 from fedhds.planning import Plan, plan
-from fedhds.preparation import base_source, proxy_source
 from fedhds.pretrained import Pretrained, locate
+from fedhds.readings import base_source, frozen_sources
 from fedhds.signals import cache_folder
 from fedhds.types import Progress, UserError
 
@@ -91,8 +91,8 @@ def diagnose(config: Config, progress: Progress) -> Diagnosis:
     except UserError as error:
         problems.append(str(error))
     warnings = [] if made is None else _oddities(config, made)
-    for source in (base_source(config), proxy_source(config)):
-        if source is not None and not problems:
+    for source in (base_source(config), *frozen_sources(config).values()):
+        if not problems:
             absent, awaited = _weights_problems(source)
             problems += absent
             warnings += awaited

@@ -22,8 +22,9 @@ from fedhds.evaluation.spaces import SentenceEncoder, lexical
 from fedhds.federation.client_app import coreset_row
 from fedhds.files import json_line, write_json
 from fedhds.models import LanguageModel, set_threads
-from fedhds.preparation import Inputs, base_source, check_models, read_inputs
+from fedhds.preparation import Inputs, check_models, read_inputs
 from fedhds.pretrained import load_base
+from fedhds.readings import base_source
 from fedhds.rng import generator
 from fedhds.selection._layers import pooled
 from fedhds.selection.coreset_cent import representatives
@@ -161,7 +162,7 @@ def _spaces(
 def central_order(config: Config, inputs: Inputs, progress: Progress) -> Array:
     """Order all samples as Coreset-Cent takes them, by the base model's hidden states."""
     base = load_base(base_source(config))
-    check_models(config, inputs, base, None)
+    check_models(config, inputs, {None: base})
     model = LanguageModel(base, inputs.tokenizer, base.device)
     clients, batch_size = inputs.data.clients, config.evaluation.batch_size
     features = [

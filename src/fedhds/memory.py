@@ -70,7 +70,7 @@ def estimate(
     tuning: TuningOptions,
     device: str,
     quantization: str | None = None,
-    proxy: int = 0,
+    frozen: int = 0,
 ) -> dict[str, int]:
     """Estimate the bytes on the device by part; ``peak`` is the most at any time.
 
@@ -82,8 +82,8 @@ def estimate(
         The type of the device that it will be on.
     quantization : {"4bit", "8bit"} or None
         How the linear layers of the base will be stored.
-    proxy : int
-        Bytes of the proxy's weights; 0 without one.
+    frozen : int
+        Bytes of the weights of a proxy and a scorer; 0 without either.
     """
     base: Any = base_of(model)
     width, holes = base.dtype.itemsize, HOLES.get(device, 1.0)
@@ -97,13 +97,13 @@ def estimate(
     copied = sum(layer.get_base_layer().weight.nbytes for layer in mergeable(model))
     parts = {
         "weights": _weights(model, base, quantization),
-        "proxy": proxy,
+        "frozen": frozen,
         "adapter": trainable * EXACT * (2 + OPTIMIZER_STATES[tuning.optimizer]),
         "training": round(training * holes),
         "evaluation": copied + round(max(scored * logits, 2 * shapes.batch * generated) * holes),
     }
     working = max(parts["training"], parts["evaluation"])
-    resting = parts["weights"] + parts["proxy"] + parts["adapter"]
+    resting = parts["weights"] + parts["frozen"] + parts["adapter"]
     return parts | {"peak": resting + working}
 
 

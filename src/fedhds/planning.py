@@ -14,14 +14,9 @@ from fedhds.evaluation.scores import choose
 from fedhds.federation.rounds import count_sampled
 from fedhds.federation.simulation import places
 from fedhds.models import add_adapter
-from fedhds.preparation import (
-    FederationData,
-    base_source,
-    check_models,
-    proxy_source,
-    read_inputs,
-)
+from fedhds.preparation import FederationData, check_models, read_inputs
 from fedhds.pretrained import load_skeleton, resolve_device
+from fedhds.readings import base_source, frozen_sources
 from fedhds.types import Codec, Progress
 
 
@@ -76,14 +71,14 @@ def plan(config: Config, progress: Progress) -> Plan:
     device = resolve_device(config.model.device)
     inputs, federation = read_inputs(config, progress), config.federation
     data = inputs.data
-    base, source = load_skeleton(base_source(config)), proxy_source(config)
-    proxy = load_skeleton(source) if source else None
-    check_models(config, inputs, base, proxy)
+    base = load_skeleton(base_source(config))
+    frozen = {source: load_skeleton(source) for source in frozen_sources(config).values()}
+    check_models(config, inputs, {None: base} | frozen)
     parameters = base.num_parameters()
     model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     on_wire = _encoded_bytes(config.codec_method, model)
-    read = memory.weights(proxy) if proxy is not None else 0
+    read = sum(map(memory.weights, frozen.values()))
     taking_part = count_sampled(len(data.clients), federation.fraction)
     simulated = federation.engine == "simulation"  # in process the clients answer in turn
     return Plan(

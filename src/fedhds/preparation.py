@@ -8,10 +8,10 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,15 +19,13 @@ from fedhds.config import Config
 from fedhds.data import skew
 from fedhds.data.clients import build_clients
 from fedhds.data.loading import counts, load_examples
-from fedhds.data.prompts import encode_all, encode_whole
+from fedhds.data.prompts import encode_all
 from fedhds.evaluation.scores import choose
 from fedhds.models import LanguageModel, add_adapter, positions, set_threads, vocabulary
 from fedhds.pretrained import Pretrained, load_base, load_config, load_tokenizer
+from fedhds.readings import DEFAULT_MAX_LENGTH, ByClient, Readings, base_source, read_frozen
 from fedhds.signals import Reader
-from fedhds.types import ClientData, Example, Progress, Sample, UserError
-
-DEFAULT_MAX_LENGTH = 1024
-"""The paper's; a model with fewer positions gets as many as it has."""
+from fedhds.types import ClientData, Example, Progress, Sample, SignalModel, UserError
 
 
 @dataclass(frozen=True)
@@ -53,42 +51,39 @@ class FederationData:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the models of an experiment are given.
-
-    ``readings`` holds each client's training samples in the tokens of the proxy, where the
-    selection reads with one.
-    """
+    """What the models of an experiment are given; ``readings`` by what the selection reads with."""
 
     tokenizer: PreTrainedTokenizerBase
     data: FederationData
-    proxy_tokenizer: PreTrainedTokenizerBase | None = None
-    readings: tuple[Sequence[Sample], ...] = ()
+    readings: Mapping[SignalModel, Readings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A checked configuration with its data and its models in memory.
 
-    ``frozen`` is what the selection reads with where that never changes: a proxy, with each
-    client's samples in its own tokens as ``readings``, or the base of ``model``.
+    ``frozen`` holds what the selection reads with that never changes, and each client's
+    training samples as that reads them.
     """
 
     config: Config
     data: FederationData
     model: LanguageModel
-    frozen: LanguageModel | None = None
-    readings: tuple[Sequence[Sample], ...] = ()
+    frozen: Mapping[SignalModel, tuple[LanguageModel, ByClient]] = field(default_factory=dict)
 
     @property
     def unseen(self) -> list[Sample]:
         """The unseen samples that this experiment evaluates on."""
         return choose(self.data.unseen, self.config.evaluation.per_task, self.config.seed)
 
-    def reader(self, client: int, progress: Progress) -> Reader:
-        """Return what a client reads its signals with: the tuned model, or the frozen one."""
-        samples = self.readings[client] if self.readings else self.data.clients[client].train
-        size, frozen = self.config.evaluation.batch_size, self.frozen is not None
-        return Reader(self.frozen or self.model, samples, size, frozen, progress)
+    def readers(self, client: int, progress: Progress) -> dict[SignalModel, Reader]:
+        """Return what a client reads its signals with."""
+        size, own = self.config.evaluation.batch_size, self.data.clients[client].train
+        frozen = {
+            name: Reader(model, samples[client], size, True, progress)
+            for name, (model, samples) in self.frozen.items()
+        }
+        return {"tuned": Reader(self.model, own, size, False, progress), **frozen}
 
 
 def prepare(config: Config, progress: Progress, selects: bool = True) -> Experiment:
@@ -98,24 +93,25 @@ def prepare(config: Config, progress: Progress, selects: bool = True) -> Experim
     """
     set_threads(config.model.threads)
     inputs = read_inputs(config, progress, selects)
-    base, source = load_base(base_source(config)), proxy_source(config)
-    reader = load_base(source) if source and selects else None
-    check_models(config, inputs, base, reader)
+    base = load_base(base_source(config))
+    loaded: dict[Pretrained | None, LanguageModel]
+    loaded = {None: LanguageModel(base, inputs.tokenizer, base.device)}
+    for readings in inputs.readings.values():
+        if readings.source is not None and readings.source not in loaded:
+            other = load_base(readings.source)
+            loaded[readings.source] = LanguageModel(other, readings.tokenizer, other.device)
+    check_models(config, inputs, {source: model.base for source, model in loaded.items()})
     model = add_adapter(base, config.adapter_method, config.seed)
-    frozen = None
-    if reader is not None and inputs.proxy_tokenizer is not None:
-        frozen = LanguageModel(reader, inputs.proxy_tokenizer, reader.device)
-    elif config.reads_frozen and selects:
-        frozen = LanguageModel(base, inputs.tokenizer, base.device)
+    frozen = {name: (loaded[r.source], r.samples) for name, r in inputs.readings.items()}
     tuned = LanguageModel(model, inputs.tokenizer, base.device)
-    return Experiment(config, inputs.data, tuned, frozen, inputs.readings)
+    return Experiment(config, inputs.data, tuned, frozen)
 
 
 def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:
     """Load the tokenizers and read the data, telling what is odd (errors as in `run`)."""
     for notice in config.notices():
         progress.say("notice", notice)
-    source, proxy = base_source(config), proxy_source(config)
+    source = base_source(config)
     tokenizer = load_tokenizer(source)
     max_length = _max_length(config, positions(load_config(source)))
     encode = partial(
@@ -125,73 +121,33 @@ def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inp
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
-    if proxy is None or not selects:
-        return Inputs(tokenizer, data)
-    reader = load_tokenizer(proxy)
-    return Inputs(tokenizer, data, reader, _readings(config, data, proxy, reader, progress))
-
-
-def _readings(
-    config: Config,
-    data: FederationData,
-    source: Pretrained,
-    tokenizer: PreTrainedTokenizerBase,
-    progress: Progress,
-) -> tuple[Sequence[Sample], ...]:
-    """Put the clients' training samples into the tokens of the proxy."""
-    prompt, wanted = config.data.prompt, config.data.max_length or DEFAULT_MAX_LENGTH
-    longest = min(wanted, positions(load_config(source)) or wanted)
-    if prompt == "chat" and tokenizer.chat_template is None:  # a small model seldom has one
-        progress.say("notice", "the proxy's tokenizer has no chat template: it reads plain text")
-        prompt = "plain"
-    examples = [sample.example for client in data.clients for sample in client.train]
-    samples, cut = encode_whole(examples, prompt, tokenizer, longest)
-    each = iter(samples)
-    readings = tuple(tuple(islice(each, len(client.train))) for client in data.clients)
-    if cut:
-        total = len(samples)
-        progress.say(
-            "warning",
-            f"warning: {cut} of {total} samples are longer than the {longest} tokens that the "
-            "proxy reads, and are read cut",
-            cut=cut,
-        )
-    return readings
-
-
-def base_source(config: Config) -> Pretrained:
-    """Say where the model to be tuned comes from, and how it is to be held."""
-    model = config.model
-    place = model.name, model.revision, model.trust_remote_code
-    return Pretrained(*place, model.dtype, model.device, model.quantization)
-
-
-def proxy_source(config: Config) -> Pretrained | None:
-    """Say the same of the frozen proxy, if the method chooses with one."""
-    model, name = config.model, config.proxy
-    if name is None:
-        return None
-    place = name, None, model.trust_remote_code
-    dtype = model.proxy_dtype or model.dtype
-    return Pretrained(*place, dtype, model.device, key="model.proxy")
+    readings = read_frozen(config, tokenizer, data.clients, progress) if selects else {}
+    return Inputs(tokenizer, data, readings)
 
 
 def check_models(
-    config: Config, inputs: Inputs, base: PreTrainedModel, proxy: PreTrainedModel | None
+    config: Config, inputs: Inputs, models: Mapping[Pretrained | None, PreTrainedModel]
 ) -> None:
-    """Refuse models that do not know their tokenizers' tokens or have not the layers asked for."""
-    data = inputs.data
+    """Refuse models that do not know their tokenizers' tokens or have not the layers asked for.
+
+    ``models`` are those of the ``readings`` by their source; None is the base of the tuned one.
+    """
+    data, base = inputs.data, models[None]
     held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
     _check_tokens("model.name", [*held, *data.unseen], base)
     _check_keys_and_values("model.name", base)
-    if proxy is not None:
-        _check_keys_and_values("model.proxy", proxy)
-        _check_tokens("model.proxy", chain.from_iterable(inputs.readings), proxy)
-    elif config.proxy is not None:
-        return  # nothing is selected, so the proxy and its layers do not matter
-    layers = (proxy or base).config.get_text_config().num_hidden_layers
+    readers = [base] if "tuned" in config.reads else []
+    for name, readings in inputs.readings.items():
+        if name == "scorer":  # it is given texts
+            continue
+        key = readings.source.key if readings.source else "model.name"
+        reader = models[readings.source]
+        _check_keys_and_values(key, reader)
+        _check_tokens(key, chain.from_iterable(readings.samples), reader)
+        readers.append(reader)
     try:
-        config.selection_method.check_layers(layers)
+        for layers in {reader.config.get_text_config().num_hidden_layers for reader in readers}:
+            config.selection_method.check_layers(layers)
     except ValueError as error:
         raise UserError(f"selection.{error}") from error
 

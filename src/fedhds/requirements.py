@@ -22,7 +22,7 @@ def check(config: Config) -> None:
     device = resolve_device(config.model.device)
     if config.model.quantization:
         check_quantization(config.model.quantization, device)
-    if config.reads_frozen:
+    if config.reads - {"tuned"}:
         try:
             check_cache()
         except OSError as error:

@@ -37,7 +37,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             client=number,
             data=data,
             model=experiment.model,
-            reader=experiment.reader(number, progress),
+            readers=experiment.readers(number, progress),
             method=method,
             tuning=config.tuning,
             max_new_tokens=config.evaluation.max_new_tokens,

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,6 +212,15 @@ Memory = dict[str, Array]
 State = dict[str, Array]
 
 
+ClientHalf = Callable[
+    [Signals, Arrays, Memory, np.random.Generator], tuple[dict[str, Array], Memory]
+]
+ServerHalf = Callable[
+    [State, Mapping[int, Arrays], int | None, np.random.Generator],
+    tuple[State, dict[int, dict[str, Array]]],
+]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """One exchange of a selection method: every client speaks, the server answers.
@@ -229,13 +238,8 @@ class Exchange:
         What may travel up and down.
     """
 
-    client: Callable[
-        [Signals, Arrays, Memory, np.random.Generator], tuple[dict[str, Array], Memory]
-    ]
-    server: Callable[
-        [State, Mapping[int, Arrays], int | None, np.random.Generator],
-        tuple[State, dict[int, dict[str, Array]]],
-    ]
+    client: ClientHalf
+    server: ServerHalf
     summary: Schema
     reply: Schema
 
@@ -248,6 +252,12 @@ class Schedule:
     clients: Literal["sampled", "all"] = "sampled"
 
 
+SignalModel = Literal["tuned", "base", "proxy", "scorer", "knowledge"]
+"""What samples are read with: the model being tuned; the same without its adapter (or a proxy,
+where one is named); a small frozen proxy; a frozen model that judges samples; or the base (or
+proxy) that reads each sample with public knowledge in front of it."""
+
+
 class SelectionMethod(Protocol):
     """A way to choose coresets: a frozen dataclass of its options, both halves in one file.
 
@@ -256,13 +266,20 @@ class SelectionMethod(Protocol):
     of the budget, by size, as ``received["quota"]`` (absent without a budget).
     """
 
-    private: ClassVar[bool] = True
-    """False if per-sample numbers leave a client; such a method refuses deployment."""
-    budget: ClassVar[Literal["required", "optional", "ignored"]]
-    """Whether the method can do without a number of samples to select."""
-    signal_model: ClassVar[Literal["tuned", "base", "proxy"]] = "tuned"
-    """What its signals are read with: the model being tuned, the same without its adapter
-    (or a proxy, where one is named), or a small frozen proxy."""
+    @property
+    def private(self) -> bool:
+        """False if per-sample numbers leave a client; such a method refuses deployment."""
+        return True
+
+    @property
+    @abstractmethod
+    def budget(self) -> Literal["required", "optional", "ignored"]:
+        """Whether the method can do without a number of samples to select."""
+
+    @property
+    def signal_model(self) -> SignalModel:
+        """What its signals are read with, where `needs` does not say otherwise."""
+        return "tuned"
 
     @property
     def steps(self) -> tuple[Exchange, ...]:
@@ -270,8 +287,16 @@ class SelectionMethod(Protocol):
         return ()
 
     def needs(self) -> tuple[str, ...]:
-        """Name the signals that the client's half reads."""
+        """Name the signals that the client's half reads: ``NAME``, or ``MODEL/NAME``."""
         return ()
+
+    def reads(self) -> dict[str, tuple[SignalModel, str]]:
+        """Say of each of `needs` which model reads it, and the signal's own name."""
+        parted = ((need, *need.rpartition("/")) for need in self.needs())
+        return {
+            need: (cast(SignalModel, model) or self.signal_model, name)
+            for need, model, _, name in parted
+        }
 
     def check_layers(self, layers: int) -> None:
         """Refuse options that a model of so many layers cannot serve.
@@ -299,6 +324,15 @@ class SelectionMethod(Protocol):
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell in sentences what a person should know of the round's choice."""
         return ()
+
+
+@runtime_checkable
+class GroupingMethod(SelectionMethod, Protocol):
+    """A selection method that puts a client's samples into groups and chooses by these."""
+
+    @abstractmethod
+    def labels(self, memory: Memory, samples: int) -> Array:
+        """Return each sample's group from the client's memory, int64; -1 for none."""
 
 
 class Aggregation(Protocol):

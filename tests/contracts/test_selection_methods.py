@@ -61,8 +61,9 @@ def signals_of(method, sizes=SIZES, same=None):
     def draw(shape):
         return rng.normal(size=shape) if same is None else np.full(shape, same)
 
+    shapes = {need: WIDTHS[name] for need, (_, name) in method.reads().items()}
     return {
-        client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
+        client: Signals(n, {s: draw((n, *w)).astype(np.float32) for s, w in shapes.items()})
         for client, n in enumerate(sizes)
     }
 

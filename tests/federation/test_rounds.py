@@ -50,10 +50,10 @@ def play_rounds(folder, method, state=None, lr=0.01, codec=Float32(), **settings
             tuple(random_samples(2, seed=50 + client)),
         )
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
-        reader = Reader(model, data.train, 4, False, Silent())
+        readers = {"tuned": Reader(model, data.train, 4, False, Silent())}
         tuning = TuningOptions(lr=lr)
         schema = codec.schema(adapter_arrays(model))
-        own = client, data, model, reader, method, tuning, 4, 4, 0
+        own = client, data, model, readers, method, tuning, 4, 4, 0
         return Site(*own, *kept, None, Silent(), codec, schema)
 
     defaults = {"aggregation": FedAvg(), "rounds": 2, "fraction": 1.0, "seed": 0}

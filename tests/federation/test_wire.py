@@ -74,10 +74,13 @@ def traffic(run, tmp_path_factory):
         client = int(context.node_config["partition-id"])
         data = client_data(client)
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
-        reader = Reader(model, data.train, 8, method.signal_model != "tuned", Silent())
+        readers = {
+            name: Reader(model, data.train, 8, name != "tuned", Silent())
+            for name, _ in method.reads().values()
+        }
         tuning = TuningOptions()
         schema = codec.schema(adapter_arrays(model))
-        own = client, data, model, reader, method, tuning, 4, 8, 0
+        own = client, data, model, readers, method, tuning, 4, 8, 0
         return Site(*own, *kept, None, Silent(), codec, schema)
 
     samples = 7 if method.budget == "required" else None

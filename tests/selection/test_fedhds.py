@@ -293,7 +293,7 @@ def test_options_out_of_range_are_refused(options):
 
 
 def test_turbo_is_fedhds_on_a_proxy():
-    assert (FedHDS.signal_model, FedHDSTurbo.signal_model) == ("tuned", "proxy")
+    assert (FedHDS().signal_model, FedHDSTurbo().signal_model) == ("tuned", "proxy")
     heaps = blobs([12, 12])
     turbo, plain = (m.group(heaps, {}, {}, generator(0, "t"))[0] for m in (FedHDSTurbo(), FedHDS()))
     assert np.array_equal(turbo["centroids"], plain["centroids"])

@@ -16,7 +16,7 @@ from fedhds import registry
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
 from fedhds.config.sections import METHOD_KINDS, Config, MethodSection, method_name, name_key
 from fedhds.config.text import override_key, read_yaml
-from fedhds.types import UserError
+from fedhds.types import SignalModel, UserError
 
 __all__ = ["METHOD_KINDS", "Config", "build", "load", "parse", "read_yaml"]
 
@@ -95,11 +95,14 @@ def _check(config: Config) -> None:
             f"selection.method '{selection.method}' needs a budget: "
             "set selection.samples or selection.share"
         )
-    if method.signal_model == "proxy" and config.model.proxy is None:
-        raise UserError(
-            f"selection.method '{selection.method}' reads the samples with a small frozen "
-            "model: set model.proxy"
-        )
+    wishes: dict[SignalModel, tuple[str | None, str]] = {
+        "proxy": (config.model.proxy, "with a small frozen model: set model.proxy"),
+        "scorer": (config.model.scorer, "with a model that judges them: set model.scorer"),
+        "knowledge": (selection.knowledge, "with public knowledge: set selection.knowledge"),
+    }
+    for model, (given, wish) in wishes.items():
+        if model in config.reads and given is None:
+            raise UserError(f"the selection reads the samples {wish}")
     _check_data(config)
 
 

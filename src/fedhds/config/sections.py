@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from fedhds import registry
 from fedhds.config.options import build, build_method, fields_of, no_mapping
 from fedhds.config.text import to_yaml
+from fedhds.selection._composition import Filtered, Within
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
     Adapter,
@@ -19,6 +20,7 @@ from fedhds.types import (
     Partition,
     Preset,
     SelectionMethod,
+    SignalModel,
     Tracker,
     UserError,
 )
@@ -48,7 +50,8 @@ class ModelConfig(Section):
     """The base model: a folder, a hub id, or ``embedded`` for the tiny Llama in the package.
 
     ``proxy`` is a small model (named in the same way) that is never tuned and only reads the
-    samples, for methods that choose with one or, in its place, with the untuned base. ``dtype``
+    samples, for methods that choose with one or, in its place, with the untuned base. ``scorer``
+    is one that judges samples, with or without an encoder, for methods that ask one. ``dtype``
     auto is bfloat16 on CUDA and float32 elsewhere; ``proxy_dtype`` null is the same. ``threads``
     null is all cores.
     ``quantization`` holds the base in so many bits a weight (CUDA and bitsandbytes only).
@@ -57,6 +60,7 @@ class ModelConfig(Section):
     name: str = "embedded"
     revision: str | None = None
     proxy: str | None = None
+    scorer: str | None = None
     dtype: Dtype = "auto"
     proxy_dtype: Dtype | None = None
     quantization: Literal["4bit", "8bit"] | None = None
@@ -101,12 +105,32 @@ class PartitionConfig(MethodSection):
     kind: str = "task"
 
 
+class InnerSection(MethodSection):
+    """A selection method that chooses inside another one's groups; further keys are its options."""
+
+    method: str
+
+
+class FilterSection(InnerSection):
+    """A selection method that keeps a share of each client's samples for another one."""
+
+    keep: float = Field(0.5, gt=0, lt=1)
+
+
 class SelectionConfig(MethodSection):
-    """Which samples are tuned on; ``samples`` (over a round's clients) or ``share`` budgets."""
+    """Which samples are tuned on; ``samples`` (over a round's clients) or ``share`` budgets.
+
+    ``filter`` is a method that goes first and keeps a share of each client's samples, ``within``
+    one that chooses inside the groups of ``method``; each with its own options. ``knowledge`` is
+    a file of public examples or paragraphs, for methods that read with such.
+    """
 
     method: str = "fedhds"
     samples: Annotated[int, Field(ge=1)] | None = None
     share: Annotated[float, Field(gt=0, le=1)] | None = None
+    filter: FilterSection | None = None
+    within: InnerSection | None = None
+    knowledge: str | None = None
 
 
 class FederationConfig(Section):
@@ -192,21 +216,36 @@ class Config(Section):
 
     @property
     def selection_method(self) -> SelectionMethod:
-        """The selection method with its options."""
+        """The selection method with its options, and what goes before it and inside it."""
+        method, section = self._own_selection, self.selection
+        if section.within is not None:
+            method = _composed("within", Within, _inner("within", section.within), method)
+        if section.filter is not None:
+            inner = _inner("filter", section.filter)
+            method = _composed("filter", Filtered, inner, method, section.filter.keep)
+        return method
+
+    @property
+    def _own_selection(self) -> SelectionMethod:
         method: SelectionMethod = build_method(
             "selection", self.selection.method, self.selection.options
         )
         return method
 
     @property
-    def proxy(self) -> str | None:
-        """The proxy's name, if the selection reads with one."""
-        return self.model.proxy if self.reads_frozen else None
+    def reads(self) -> frozenset[SignalModel]:
+        """What the selection reads its signals with."""
+        return frozenset(model for model, _ in self.selection_method.reads().values())
 
     @property
-    def reads_frozen(self) -> bool:
-        """Whether the selection reads with a model that never changes, a proxy or the base."""
-        return self.selection_method.signal_model != "tuned"
+    def proxy(self) -> str | None:
+        """The proxy's name, if the selection reads with one."""
+        return self.model.proxy if self.reads & {"proxy", "base", "knowledge"} else None
+
+    @property
+    def scorer(self) -> str | None:
+        """The scorer's name, if the selection asks one."""
+        return self.model.scorer if "scorer" in self.reads else None
 
     @property
     def data_preset(self) -> Preset:
@@ -247,7 +286,10 @@ class Config(Section):
         """Return every key with its value, the methods' defaults filled in."""
         plain = self.model_dump(mode="json")
         plain["adapter"] |= dataclasses.asdict(self.adapter_method)  # type: ignore[call-overload]
-        plain["selection"] |= dataclasses.asdict(self.selection_method)  # type: ignore[call-overload]
+        plain["selection"] |= dataclasses.asdict(self._own_selection)  # type: ignore[call-overload]
+        for key in ("filter", "within"):
+            if (part := getattr(self.selection, key)) is not None:
+                plain["selection"][key] |= dataclasses.asdict(_inner(key, part))  # type: ignore[call-overload]
         plain["partition"] |= dataclasses.asdict(self.partition_method)  # type: ignore[call-overload]
         plain["aggregation"] |= dataclasses.asdict(self.aggregation_method)  # type: ignore[call-overload]
         return plain
@@ -279,12 +321,7 @@ class Config(Section):
                 f"selection.method '{self.selection.method}' is not private: numbers of every "
                 "sample leave the clients"
             )
-        if self.proxy is None:
-            told += [
-                f"model.{key} is not used: '{self.selection.method}' reads with no proxy"
-                for key in ("proxy", "proxy_dtype")
-                if getattr(self.model, key) is not None
-            ]
+        told += self._unread()
         if self.federation.engine == "in-process":
             told += [
                 f"federation.{key} is not used: it is of federation.engine 'simulation'"
@@ -299,11 +336,44 @@ class Config(Section):
             )
         return told
 
+    def _unread(self) -> list[str]:
+        """Tell of models and texts that are named but that the selection does not read with."""
+        method, told = self.selection.method, []
+        if self.proxy is None:
+            told += [
+                f"model.{key} is not used: '{method}' reads with no proxy"
+                for key in ("proxy", "proxy_dtype")
+                if getattr(self.model, key) is not None
+            ]
+        if self.model.scorer is not None and self.scorer is None:
+            told.append(f"model.scorer is not used: '{method}' asks no scorer")
+        if self.selection.knowledge is not None and "knowledge" not in self.reads:
+            told.append(f"selection.knowledge is not used: '{method}' reads without")
+        return told
+
     @property
     def budget_key(self) -> str | None:
         """The key that says the budget, if one does."""
         keys = [key for key in ("samples", "share") if getattr(self.selection, key) is not None]
         return f"selection.{keys[0]}" if keys else None
+
+
+def _inner(key: str, part: InnerSection) -> SelectionMethod:
+    """Build the method that goes before another one or inside it."""
+    section = f"selection.{key}"
+    try:
+        cls = registry.load("selection", part.method)
+    except UserError as error:
+        raise UserError(f"{section}.method: {error}") from error
+    method: SelectionMethod = build(cls, part.options, section)
+    return method
+
+
+def _composed(key: str, cls: Callable[..., SelectionMethod], *parts: Any) -> SelectionMethod:
+    try:
+        return cls(*parts)
+    except ValueError as error:
+        raise UserError(f"selection.{key}: {error}") from error
 
 
 METHOD_KINDS = ("adapter", "partition", "selection", "aggregation")

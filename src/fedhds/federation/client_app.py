@@ -46,6 +46,7 @@ from fedhds.types import (
     Progress,
     Schema,
     SelectionMethod,
+    SignalModel,
     Signals,
 )
 
@@ -65,7 +66,7 @@ class Site:
     client: int
     data: ClientData
     model: LanguageModel
-    reader: Reader
+    readers: Mapping[SignalModel, Reader]
     method: SelectionMethod
     tuning: TuningOptions
     max_new_tokens: int
@@ -279,24 +280,25 @@ class _MeasuredSignals(Mapping[str, Array]):
     """Signals that are computed when a method reads them, and how long that took."""
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._readers, self._reads = site.readers, site.method.reads()
         self._known: dict[str, Array] = {}
         self._seconds = 0.0
 
     def __getitem__(self, name: str) -> Array:
-        if name not in self._site.method.needs():
+        if name not in self._reads:
             raise KeyError(f"the method reads the signal '{name}' without naming it in needs()")
         if name not in self._known:
             started = time.perf_counter()
-            self._known[name] = self._site.reader.read(name)
+            model, signal = self._reads[name]
+            self._known[name] = self._readers[model].read(signal)
             self._seconds += time.perf_counter() - started
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._site.method.needs())
+        return iter(self._reads)
 
     def __len__(self) -> int:
-        return len(self._site.method.needs())
+        return len(self._reads)
 
     def facts(self, started: float) -> dict[str, float]:
         """Split the seconds since ``started`` into reading signals and choosing."""

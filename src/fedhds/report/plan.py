@@ -9,7 +9,7 @@ from rich.table import Table
 
 PARTS = {
     "weights": "weights of the base model",
-    "proxy": "weights of the proxy",
+    "frozen": "weights of proxy and scorer",
     "adapter": "adapter, gradients, optimizer",
     "training": "a training step beside them",
     "evaluation": "an evaluation batch beside them",

@@ -90,7 +90,7 @@ class CoresetCent(SelectionMethod):
         """
         clients = sorted(summaries)
         parts = [summaries[client]["features"] for client in clients]
-        chosen, groups = representatives(np.concatenate(parts), budget, rng)
+        chosen, groups = self.represent(np.concatenate(parts), budget, rng)
         ends = np.cumsum([len(part) for part in parts])
         ascending = np.sort(chosen)
         shares = np.split(ascending, np.searchsorted(ascending, ends[:-1]))
@@ -99,6 +99,12 @@ class CoresetCent(SelectionMethod):
             for client, share, end, part in zip(clients, shares, ends, parts, strict=True)
         }
         return {"groups": np.array([groups])}, replies
+
+    def represent(
+        self, features: Array, budget: int | None, rng: np.random.Generator
+    ) -> tuple[Array, int]:
+        """Choose the samples that stand for all (see `representatives`) (server)."""
+        return representatives(features, budget, rng)
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell where the choice fell back to something simpler."""
@@ -134,9 +140,15 @@ def representatives(
     groups : int
         How many formed; 0 where all samples count as one for want of any.
     """
-    if not len(features):
+    return nearest_to_centres(fuse(features, "tsne", 2, rng), budget, rng)
+
+
+def nearest_to_centres(
+    points: Array, budget: int | None, rng: np.random.Generator
+) -> tuple[Array, int]:
+    """Choose the samples that stand for all, as in `representatives`, from points to be grouped."""
+    if not len(points):
         return np.zeros(0, np.int64), 0
-    points = fuse(features, "tsne", 2, rng)
     tree = spanning_tree(points, rng)
     labels, memberships = densest_groups(tree.edges, tree.lengths, MIN_CLUSTER_SIZE)
     groups = int(labels.max()) + 1

@@ -58,8 +58,8 @@ from fedhds.types import (
     ArraySpec,
     Coreset,
     Exchange,
+    GroupingMethod,
     Memory,
-    SelectionMethod,
     Signals,
     State,
 )
@@ -69,7 +69,7 @@ GLOBAL_MIN_CLUSTER_SIZE = 2
 
 
 @dataclass(frozen=True)
-class FedHDS(SelectionMethod):
+class FedHDS(GroupingMethod):
     """The paper's method; the defaults are the paper's.
 
     Attributes
@@ -260,6 +260,10 @@ class FedHDS(SelectionMethod):
         if count := int(state["ungrouped"][0]):
             told.append(f"{count} client(s) formed no group and count as one group each")
         return tuple(told)
+
+    def labels(self, memory: Memory, samples: int) -> Array:
+        """Return each sample's group, shape (samples,) (client)."""
+        return memory["labels"]
 
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator

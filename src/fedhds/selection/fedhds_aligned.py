@@ -52,6 +52,7 @@ from fedhds.types import (
     ArraySpec,
     Coreset,
     Exchange,
+    GroupingMethod,
     Memory,
     Signals,
     State,
@@ -59,7 +60,7 @@ from fedhds.types import (
 
 
 @dataclass(frozen=True)
-class FedHDSAligned(InSharedSpace):
+class FedHDSAligned(InSharedSpace, GroupingMethod):
     """Hierarchical selection in one shared space; the defaults are what won (``docs/log.md``).
 
     The options that make the space are those of `InSharedSpace`.
@@ -240,6 +241,12 @@ class FedHDSAligned(InSharedSpace):
                 f"the {state['client_groups'][0]} client groups were compared approximately"
             )
         return tuple(told)
+
+    def labels(self, memory: Memory, samples: int) -> Array:
+        """Return each sample's group, shape (samples,) (client)."""
+        labels = np.full(samples, NOISE)
+        labels[memory["members"]] = np.repeat(np.arange(len(memory["sizes"])), memory["sizes"])
+        return labels
 
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator

@@ -1,0 +1,49 @@
+"""The samples whose prompts help least with their responses, while they do help: the hard ones.
+
+Source: Li et al., "From Quantity to Quality: Boosting LLM Performance with Self-Guided Data
+Selection for Instruction Tuning", arXiv 2308.12032 (NAACL 2024), Instruction-Following Difficulty
+
+IFD is the perplexity of a response given its prompt over that of the response alone. Above 1 the
+prompt misleads: such samples go last, for a response that does not fit its prompt is the likeliest
+reason. Of the others the highest are still to be learned.
+
+Deviations: the frozen base (or ``model.proxy``, as Li et al. do in "Superfiltering", arXiv
+2402.00530) reads the samples, and no model that was trained on some of them first; each client
+ranks its own samples; both losses are of the same tokens (see `signals.loss_alone`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from fedhds.selection._alignment import ira
+from fedhds.types import Array, Arrays, Coreset, Memory, SelectionMethod, Signals
+
+
+@dataclass(frozen=True)
+class IFD(SelectionMethod):
+    """Take the client's share of the budget by IFD, the same in every round."""
+
+    budget: ClassVar[Literal["required"]] = "required"
+    signal_model: ClassVar[Literal["base"]] = "base"
+
+    def needs(self) -> tuple[str, ...]:
+        """Need the mean losses of each response with and without its prompt."""
+        return ("loss_with_prompt", "loss_alone")
+
+    def pick(
+        self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
+    ) -> Coreset:
+        """Take ``received["quota"]`` samples, of equal ones the first (client)."""
+        scores = ifd(signals)
+        # what misleads comes last, the least misleading first
+        order = np.lexsort((np.where(scores < 1, -scores, scores), scores >= 1))
+        return Coreset.of(order[: int(received["quota"][0])])
+
+
+def ifd(signals: Signals) -> Array:
+    """Return each sample's IFD, float64, shape (n_samples,): exp(-IRA)."""
+    return np.exp(-ira(signals))
