@@ -125,7 +125,10 @@ def test_unknown_key_names_the_nearest(key, meant):
         ({"xyzzy": 1}, f"unknown key 'xyzzy'; there are: {', '.join(SECTIONS)}"),
         ({1: 1}, f"unknown key '1'; there are: {', '.join(SECTIONS)}"),
         ({"a\nb": 1}, f"unknown key 'a\\nb'; there are: {', '.join(SECTIONS)}"),
-        ({"selection": {2: 1}}, "unknown key 'selection.2'; there are: method, samples, share"),
+        (
+            {"selection": {2: 1}},
+            "unknown key 'selection.2'; there are: method, samples, share, filter, within, knowledge",
+        ),
         (
             {"federation": {None: 1}},
             "unknown key 'federation.None'; there are: "
@@ -337,17 +340,63 @@ def test_method_that_reads_with_the_base_takes_a_proxy_in_its_place(easiest):
     chosen = [f"selection.method={easiest}", "selection.samples=5"]
     assert config.load(None, chosen).proxy is None
     named = config.load(None, [*chosen, "model.proxy=x", "model.proxy_dtype=bfloat16"])
-    assert (named.proxy, named.notices()) == ("x", [])
+    assert (named.proxy, config.notices(named)) == ("x", [])
 
 
 def test_number_type_of_a_proxy_that_is_not_named_is_noticed(easiest):
     chosen = [f"selection.method={easiest}", "selection.samples=5", "model.proxy_dtype=bfloat16"]
     notice = f"model.proxy_dtype is not used: '{easiest}' reads with no proxy"
-    assert config.load(None, chosen).notices() == [notice]
+    assert config.notices(config.load(None, chosen)) == [notice]
+
+
+@pytest.mark.parametrize("key", ["filter", "within"])
+def test_method_before_or_inside_another_has_options_of_its_own(key):
+    given = [f"selection.{key}.method=perplexity", f"selection.{key}.prefer=high"]
+    loaded = config.load(None, given)
+    assert loaded.selection_method.inner.prefer == "high"
+    assert loaded.reads == {"tuned", "base"}  # fedhds's states and the perplexities
+    assert config.parse(loaded.resolved()) == loaded
+
+
+def test_filter_goes_before_what_is_inside_the_groups():
+    keys = ["selection.filter.method=ifd", "selection.filter.keep=0.7"]
+    method = config.load(None, [*keys, "selection.within.method=random"]).selection_method
+    assert (type(method).__name__, method.keep) == ("Filtered", 0.7)
+    assert type(method.outer).__name__ == "Within"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("filter={}", "selection.filter.method Field required"),
+        ("filter.method=idf", "selection.filter.method: unknown selection 'idf'; did you mean"),
+        ("filter={method: ifd, keep: 1}", "selection.filter.keep should be less than 1"),
+        ("filter={method: ifd, prefer: low}", "unknown key 'selection.filter.prefer'; there are: "),
+        ("filter={method: full}", "selection.filter: method takes all samples"),
+        ("within={method: full}", "selection.within: method takes all samples"),
+        ("within={method: perplexity, prefer: best}", "selection.within.prefer should be"),
+        ("filter.method=fedhds-turbo", "the selection reads the samples with a small frozen"),
+    ],
+)
+def test_mistake_in_a_method_before_or_inside_another_names_its_key(override, sentence):
+    assert mistake(None, f"selection.{override}").startswith(sentence)
+
+
+def test_method_without_groups_has_no_inside():
+    sentence = mistake(None, "selection={method: random, samples: 5, within: {method: ifd}}")
+    assert sentence.startswith("selection.within: method has no groups to choose within")
+
+
+def test_unread_scorer_and_knowledge_are_noticed():
+    loaded = config.load(None, ["model.scorer=x", "selection.knowledge=y"])
+    assert config.notices(loaded) == [
+        "model.scorer is not used: 'fedhds' asks no scorer",
+        "selection.knowledge is not used: 'fedhds' reads without",
+    ]
 
 
 def test_method_that_is_not_private_says_so():
-    (notice,) = config.load(None, ["selection.method=coreset-cent"]).notices()
+    (notice,) = config.notices(config.load(None, ["selection.method=coreset-cent"]))
     assert notice.endswith("is not private: numbers of every sample leave the clients")
 
 
@@ -412,7 +461,7 @@ def test_random_needs_a_budget():
     ],
 )
 def test_key_of_another_method_is_only_noticed(overrides, notice):
-    assert config.load(None, overrides).notices() == [notice]
+    assert config.notices(config.load(None, overrides)) == [notice]
 
 
 def test_key_of_another_method_has_its_type_all_the_same():
@@ -494,7 +543,7 @@ def test_written_configuration_reads_as_itself(tmp_path, overrides):
     again = config.load(write(tmp_path, loaded.to_yaml()))
     assert again == loaded
     assert again.resolved() == loaded.resolved()
-    assert again.notices() == loaded.notices()
+    assert config.notices(again) == config.notices(loaded)
 
 
 def test_resolved_fills_in_the_methods_defaults():

@@ -25,7 +25,7 @@ MODELS = {
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_config_is_valid_and_says_how_to_run_it(path):
-    assert configuration.load(path).notices() == []
+    assert configuration.notices(configuration.load(path)) == []
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     commands = [line for line in header if "fedhds run" in line or "fedhds demo" in line]
     assert commands

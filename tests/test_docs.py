@@ -34,7 +34,7 @@ def test_named_setting_is_one(setting):
         also for start, others in NEEDED.items() if setting.startswith(start) for also in others
     ]
     loaded = configuration.load(None, [*beside, setting])
-    notices = [notice for notice in loaded.notices() if "not used" in notice]
+    notices = [notice for notice in configuration.notices(loaded) if "not used" in notice]
     unused = [notice for notice in notices if setting.split("=")[0] in notice]
     assert unused == []
 

@@ -15,7 +15,7 @@ from itertools import chain
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from fedhds.config import Config
+from fedhds.config import Config, notices
 from fedhds.data import skew
 from fedhds.data.clients import build_clients
 from fedhds.data.loading import counts, load_examples
@@ -109,7 +109,7 @@ def prepare(config: Config, progress: Progress, selects: bool = True) -> Experim
 
 def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:
     """Load the tokenizers and read the data, telling what is odd (errors as in `run`)."""
-    for notice in config.notices():
+    for notice in notices(config):
         progress.say("notice", notice)
     source = base_source(config)
     tokenizer = load_tokenizer(source)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fedhds import registry
-from fedhds.config.options import build, build_method, fields_of, no_mapping
+from fedhds.config.options import build, build_method, no_mapping
 from fedhds.config.text import to_yaml
 from fedhds.selection._composition import Filtered, Within
 from fedhds.tuning.options import TuningOptions
@@ -297,59 +297,6 @@ class Config(Section):
     def to_yaml(self) -> str:
         """Write it as YAML that `load` reads as the same configuration."""
         return to_yaml(self.resolved())
-
-    def notices(self) -> list[str]:
-        """Tell of keys that are set but not used, and of a method that is not private."""
-        told = []
-        for kind in METHOD_KINDS:
-            part: MethodSection = getattr(self, kind)
-            name = method_name(part)
-            known = fields_of(registry.load(kind, name))
-            told += [
-                f"{kind}.{key} is not an option of '{name}' and is not used"
-                for key in part.options
-                if key not in known
-            ]
-        if self.selection_method.budget == "ignored" and self.budget_key:
-            told.append(f"{self.budget_key} is not used: '{self.selection.method}' takes all")
-        told += [
-            f"selection.{name} is not used with the other options of '{self.selection.method}'"
-            for name in self.selection_method.unused()
-        ]
-        if not self.selection_method.private:
-            told.append(
-                f"selection.method '{self.selection.method}' is not private: numbers of every "
-                "sample leave the clients"
-            )
-        told += self._unread()
-        if self.federation.engine == "in-process":
-            told += [
-                f"federation.{key} is not used: it is of federation.engine 'simulation'"
-                for key in ("client_cpus", "client_gpus")
-                if getattr(self.federation, key) != FederationConfig.model_fields[key].default
-            ]
-        evaluation = self.evaluation
-        if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
-            told.append(
-                "evaluation.patience is not used: it needs evaluation.every and "
-                "evaluation.validation above 0"
-            )
-        return told
-
-    def _unread(self) -> list[str]:
-        """Tell of models and texts that are named but that the selection does not read with."""
-        method, told = self.selection.method, []
-        if self.proxy is None:
-            told += [
-                f"model.{key} is not used: '{method}' reads with no proxy"
-                for key in ("proxy", "proxy_dtype")
-                if getattr(self.model, key) is not None
-            ]
-        if self.model.scorer is not None and self.scorer is None:
-            told.append(f"model.scorer is not used: '{method}' asks no scorer")
-        if self.selection.knowledge is not None and "knowledge" not in self.reads:
-            told.append(f"selection.knowledge is not used: '{method}' reads without")
-        return told
 
     @property
     def budget_key(self) -> str | None:
