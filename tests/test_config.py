@@ -127,7 +127,8 @@ def test_unknown_key_names_the_nearest(key, meant):
         ({"a\nb": 1}, f"unknown key 'a\\nb'; there are: {', '.join(SECTIONS)}"),
         (
             {"selection": {2: 1}},
-            "unknown key 'selection.2'; there are: method, samples, share, filter, within, knowledge",
+            "unknown key 'selection.2'; there are: "
+            "method, samples, share, filter, within, knowledge",
         ),
         (
             {"federation": {None: 1}},
