@@ -11,8 +11,8 @@ which serves as proxy and scorer, too. Two parts, each over the same --seeds:
 - ``tune``: ``configs/p3.yaml``, 15 rounds of ten clients that choose ten samples together.
 
 The knowledge of `recost` is 5,000 rows of ``train.jsonl.gz`` (toy: another seed's samples); what
-asks for the very same as a sample is never put in front of it. Finished runs under --out are kept, so several processes may
-share the seeds and parts; the table is of all that is there.
+asks for the very same as a sample is never put in front of it. Finished runs under --out are
+kept, so several processes may share the seeds and parts; the table is of all that is there.
 """
 
 from __future__ import annotations
