@@ -1,10 +1,10 @@
 """The samples whose texts together a compressor can shrink least: little is said twice.
 
-Source: Yin et al., "Entropy Law: The Story Behind Data Compression and LLM Performance",
-arXiv 2407.06645, ZIP (its stages: global, local coarse, local fine)
+Source: ZIP (Yin et al., "Entropy Law", arXiv 2407.06645), stages global, local coarse and fine
 
-Every client chooses by itself and sends nothing. The ratio of a text is its bytes over its
-bytes as zlib compresses them; a low one is wanted. For each batch the samples of the lowest
+Every client chooses by itself and sends nothing, least of all compressed lengths, from which
+one could ask what its texts hold. The ratio of a text is its bytes over its bytes as this
+machine's zlib compresses them; a low one is wanted. For each batch the samples of the lowest
 standing (at first their own ratios) are looked at again: each is compressed together with what
 is chosen, and those with the lowest ratios are listed. From the list samples are taken one by
 one, each the one with which what is chosen has the lowest ratio. No model is run and nothing is
