@@ -17,7 +17,9 @@ WIDTHS = {
     "loss_alone": (),
     "words": (16,),
 }
-"""The shape of one sample's value of each signal."""
+"""The shape of one sample's value of each signal of numbers."""
+TEXT = "text"
+"""The signal of bytes."""
 
 
 OPTIONS = [
@@ -47,6 +49,7 @@ METHODS += [("fedhds", options) for options in OPTIONS]
 METHODS += [("fedhds-aligned", SMALL | {"min_cluster_size": 3})]
 METHODS += [("fedhds-aligned", KMEANS | options) for options in ALIGNED]
 METHODS += [("fedhds-quality", KMEANS), ("fedhds-quality", KMEANS | {"features": "words"})]
+METHODS += [("zip", {"pool": 8, "shortlist": 4, "batch": 2, "minimum_bytes": 20})]
 
 
 @pytest.fixture(params=METHODS, ids=str)
@@ -58,14 +61,24 @@ def method(request):
 def signals_of(method, sizes=SIZES, same=None):
     rng = generator(0, "contract")
 
-    def draw(shape):
-        return rng.normal(size=shape) if same is None else np.full(shape, same)
+    def draw(name, n):
+        if name == TEXT:
+            return drawn_texts(n, rng, same)
+        shape = (n, *WIDTHS[name])
+        numbers = rng.normal(size=shape) if same is None else np.full(shape, same)
+        return numbers.astype(np.float32)
 
-    shapes = {need: WIDTHS[name] for need, (_, name) in method.reads().items()}
     return {
-        client: Signals(n, {s: draw((n, *w)).astype(np.float32) for s, w in shapes.items()})
+        client: Signals(n, {need: draw(name, n) for need, (_, name) in method.reads().items()})
         for client, n in enumerate(sizes)
     }
+
+
+def drawn_texts(n, rng, same):
+    """Draw texts of up to 99 bytes, or the same one ``n`` times."""
+    texts = np.empty(n, object)
+    texts[:] = [rng.bytes(rng.integers(100)) if same is None else b"%f" % same for _ in range(n)]
+    return texts
 
 
 def select(method, signals, budget=None, seed=0, dropout_after=None, state=None, memory=None):
@@ -225,9 +238,10 @@ def test_clients_without_any_sample_choose_nothing(method):
 
 
 def test_non_finite_signals_are_refused(method):
-    if not method.needs():
-        pytest.skip("the method reads no signals")
-    for name in method.needs():
+    numbers = [name for name in method.needs() if name != TEXT]
+    if not numbers:
+        pytest.skip("the method reads no numbers")
+    for name in numbers:
         signals = signals_of(method)
         signals[0].arrays[name][0] = np.nan
         with pytest.raises(ValueError, match="finite"):

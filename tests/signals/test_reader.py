@@ -251,3 +251,11 @@ def test_one_number_a_sample_is_kept_whole():
     exact = reader(frozen=False).read("loss_with_prompt")
     for _ in range(2):
         assert np.array_equal(reader().read("loss_with_prompt"), exact)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_texts_are_read_and_never_kept(cache, frozen):
+    one = random_samples(1)[0]
+    secret = dataclasses.replace(one, example=dataclasses.replace(one.example, output="secret"))
+    assert reader(samples=[secret], frozen=frozen).read("text").tolist() == [b"secret"]
+    assert not cache.exists()

@@ -1,4 +1,4 @@
-"""Numbers per sample, private to the client, that selection methods read.
+"""Numbers (and texts) per sample, private to the client, that selection methods read.
 
 One signal per file: its stem is the signal's name and its ``compute(model, samples,
 batch_size, progress)`` returns an array whose first axis is the samples. Files that start
@@ -62,8 +62,8 @@ class Reader:
     samples : sequence of Sample
         The client's training samples, in the tokens of ``model``.
     frozen : bool
-        Read without any adapter inside the model's layers: so it never changes, and what is
-        read with it is kept on this machine for good.
+        Read without any adapter inside the model's layers: so it never changes, and the numbers
+        read with it are kept on this machine for good; texts never are.
     """
 
     model: LanguageModel
@@ -74,7 +74,7 @@ class Reader:
 
     def read(self, name: str) -> Array:
         """Compute a signal, or take it from this machine's cache (errors as in `compute`)."""
-        if not self.frozen:
+        if not self.frozen or name in _cache.NOT_KEPT:
             return self._compute(name)
         key = _cache.key(name, self.model, self.samples, self.batch_size)
         return _cache.remembered(key, lambda: self._compute(name))

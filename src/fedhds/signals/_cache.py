@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 FORMAT = 2
 """To be raised when a signal's numbers change with the code."""
 
+NOT_KEPT = frozenset({"text"})
+"""Signals that are no numbers but what the samples say, of which no copy is to be made."""
+
 
 def folder() -> Path:
     """Return where entries are kept: ``$FEDHDS_CACHE``, else in the user's cache folder."""
