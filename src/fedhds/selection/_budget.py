@@ -70,7 +70,7 @@ def by_weight(budget: int, weights: Array, limits: Array) -> Array:
     most = np.minimum(limits, budget)
     parts = np.repeat(np.arange(len(most)), most)
     turns = np.arange(len(parts)) - np.repeat(np.cumsum(most) - most, most)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         ranks = (turns + 0.5) / np.asarray(weights, np.float64)[parts]
     given = parts[np.lexsort((turns, ranks))[:budget]]
     return np.bincount(given, minlength=len(most)).astype(np.int64)

@@ -91,4 +91,5 @@ def density(found: Array, counts: Array) -> Array:
     rows, buckets = counts.shape
     together = counts[np.arange(rows), found].mean(axis=1)
     # of the points that are not near, one in as many as there are buckets is there all the same
-    return np.maximum(1.0, (together - counts.mean()) / (1 - 1 / buckets))
+    corrected: Array = (together - counts.mean()) / (1 - 1 / buckets)
+    return corrected.clip(1)

@@ -18,13 +18,13 @@ Deviations from the paper:
 
 - Probabilities are proportional to 1/s, as the paper's text and theorem have it; its algorithm 2
   prints s.
-- A row joins several hashes, as RACE allows (see `_race`); a single one told tasks apart by a
-  hundredth (measured on the toy federation).
+- A row joins several hashes, as RACE allows (see `_race`): by a single one, nine of ten samples
+  weigh the same to two hundredths (of 8,000 of the toy federation, at any bandwidth).
 - Each client's share is proportional to its weight and not drawn, so the budget is kept exactly;
   where a share is a large part of the samples, their chances are nearer to equal than 1/s.
 - Far fewer rows and buckets than the published 1,000 and 20,000, which are of 364 million samples
   and would be 80 MB; points are those of the shared space and not of Sentence-T5.
-- Only the round's clients are counted: what earlier rounds chose is not remembered.
+- Only the round's clients are counted, and what earlier rounds chose is not remembered.
 
 What leaves a client besides the moments is its counts and its weight, nothing of any one sample.
 But whoever has the counts and a text can tell whether the text is likely among the samples, as the
@@ -65,7 +65,7 @@ class Density(InSharedSpace):
     bandwidth : float
         How near is near, as the hashes' step in the space, whose rows have length one. At 1.75
         two samples at distance 0.3 share a bucket in 3 of 10 rows, at 0.7 in 1 of 20 and
-        unrelated ones, at 1.4, in 1 of 1,000.
+        unrelated ones, at 1.4, in 1 of 700.
     """
 
     rows: int = 100

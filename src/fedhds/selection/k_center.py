@@ -7,9 +7,10 @@ Each choice is the sample farthest from those before it, so that the largest dis
 sample to its nearest chosen one is at most twice the least that is possible.
 
 Deviations: the paper begins with labelled samples; here there are none, and the sample nearest to
-the mean of all begins. Its robust variant by integer programming, which changes little there, is
-left out. Samples are placed by the frozen base model's means over prompt and over response,
-centred, and not by the last layer of the model in training.
+the mean of all begins. Its robust variant, which lets outliers go by integer programming, is left
+out, so that outliers are chosen early. Samples are placed by the frozen base model's means over
+prompt and over response, centred, and not by the last layer of the model in training. What other
+clients hold is not known.
 """
 
 from __future__ import annotations

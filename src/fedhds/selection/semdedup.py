@@ -1,7 +1,7 @@
 """Each client's samples without those that say nearly the same as another.
 
 Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic
-deduplication", arXiv 2303.09540, algorithm A7
+deduplication", arXiv 2303.09540, section 3
 
 Samples are grouped by K-means. Within a group those farthest from its centre come first, and
 each is as redundant as its highest cosine to any before it; the most redundant are dropped.
@@ -27,6 +27,7 @@ from scipy.spatial.distance import cdist
 
 from fedhds.selection._grouping import NOISE, kmeans
 from fedhds.selection._own_space import own_space
+from fedhds.selection._shared_space import ALIKE
 from fedhds.types import Array, Arrays, Coreset, Memory, SelectionMethod, Signals
 
 BLOCK = 512
@@ -43,7 +44,7 @@ class SemDeDup(SelectionMethod):
     Attributes
     ----------
     similarity : float
-        Without a budget, samples whose cosine to one that is kept before them reaches this are
+        Without a budget, samples whose cosine to one that comes before them reaches this are
         dropped; 1 drops copies alone. The paper's 1 - epsilon.
     group_size : int
         Of K-means's groups, on average; copies in different groups are not found.
@@ -92,7 +93,8 @@ def redundancy(points: Array, labels: Array) -> Array:
     -------
     ndarray of float64, shape (n_points,)
         The highest cosine to a point of the group with a lower cosine to the group's mean, of
-        equal ones to one with a lower index: exactly 1 of copies; `FIRST` where there is none.
+        equal ones to one with a lower index: exactly 1 of copies, rounding aside; `FIRST` where
+        there is none.
     """
     found = np.full(len(points), FIRST)
     for label in range(int(labels.max(initial=NOISE)) + 1):
@@ -102,8 +104,8 @@ def redundancy(points: Array, labels: Array) -> Array:
         for start in range(0, len(ordered), BLOCK):
             mine = ordered[start : start + BLOCK]
             before = ordered[: start + len(mine)]
-            # by distances, as products do not promise that copies have a cosine of 1
+            # by distances, as of samples that are all at the mean the cosine says nothing
             cosines = 1 - cdist(points[mine], points[before], "sqeuclidean") / 2
             cosines[np.triu_indices(len(mine), start, len(before))] = FIRST
             found[mine] = cosines.max(axis=1)
-    return found
+    return np.where(found > 1 - ALIKE, 1.0, found)
