@@ -50,6 +50,8 @@ METHODS += [("fedhds-aligned", SMALL | {"min_cluster_size": 3})]
 METHODS += [("fedhds-aligned", KMEANS | options) for options in ALIGNED]
 METHODS += [("fedhds-quality", KMEANS), ("fedhds-quality", KMEANS | {"features": "words"})]
 METHODS += [("zip", {"pool": 8, "shortlist": 4, "batch": 2, "minimum_bytes": 20})]
+METHODS += [("density", SMALL | {"space": space}) for space in ("random", "pca")]
+METHODS += [("semdedup", {"group_size": 4, "similarity": 0.5})]
 
 
 @pytest.fixture(params=METHODS, ids=str)
@@ -251,8 +253,14 @@ def test_non_finite_signals_are_refused(method):
 def test_client_that_drops_out_of_an_exchange_is_not_waited_for(method):
     if not method.steps:
         pytest.skip("the method has no exchanges")
-    chosen = select(method, signals_of(method), default_budget(method), dropout_after=0)
-    assert sorted(chosen) == [0, 1, 2, 3]
+    signals, budget = signals_of(method), default_budget(method)
+    for step in range(len(method.steps)):
+        state, memory = {}, {}
+        chosen = select(method, signals, budget, 0, step, state, memory)
+        assert sorted(chosen) == [0, 1, 2, 3]
+        method.remarks(state)
+        # it is back in the next round, and remembers what nobody heard
+        assert sorted(select(method, signals, budget, 1, state=state, memory=memory)) == [*signals]
 
 
 def test_schedule_answers_for_every_round(method):

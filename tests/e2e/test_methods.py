@@ -45,8 +45,7 @@ def call(verb, folder, name, *overrides):
 def chosen(folder):
     """What each method chooses, by name."""
     return {
-        name: call("select", folder, name, f"method={name}")
-        for name in registry.names("selection")
+        name: call("select", folder, name, f"method={name}") for name in registry.names("selection")
     }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedhds.selection._budget import apportion, take_turns
+from fedhds.selection._budget import apportion, by_weight, take_turns
 
 SIZES = st.lists(st.integers(0, 50), min_size=1, max_size=20)
 
@@ -29,6 +29,36 @@ def test_no_share_is_a_whole_sample_off_its_proportion(sizes, budget):
     budget = min(budget, sum(sizes))
     exact = np.array(sizes) * budget / max(sum(sizes), 1)
     assert (np.abs(apportion(budget, sizes) - exact) < 1).all()
+
+
+PARTS = st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 50)), min_size=1, max_size=12)
+
+
+@given(PARTS, st.integers(0, 700))
+def test_shares_by_weight_are_exact_and_within_limits(parts, budget):
+    weights, limits = (np.array(numbers) for numbers in zip(*parts, strict=True))
+    shares = by_weight(budget, weights, limits)
+    assert shares.sum() == min(budget, limits.sum())
+    assert (shares <= limits).all()
+    assert (shares[weights == 0] == 0).all() or (shares == limits)[weights > 0].all()
+
+
+@given(PARTS, st.integers(0, 700))
+def test_no_part_by_weight_would_rather_have_what_another_got(parts, budget):
+    # Sainte-Laguë: a sample more would stand for more weight than the least that was given one
+    weights, limits = (np.array(numbers) for numbers in zip(*parts, strict=True))
+    shares = by_weight(budget, weights, limits)
+    wanted = (weights / (shares + 0.5))[shares < limits]
+    got = (weights / np.maximum(shares - 0.5, 0.5))[shares > 0]
+    assert wanted.max(initial=0) <= got.min(initial=np.inf) * (1 + 1e-9)
+
+
+def test_what_a_full_part_cannot_take_goes_to_the_others_by_weight():
+    assert by_weight(9, np.array([1.0, 2.0, 6.0]), np.array([9, 9, 3])).tolist() == [2, 4, 3]
+
+
+def test_parts_without_weight_give_in_turn_when_all_others_are_full():
+    assert by_weight(5, np.array([0.0, 1.0, 0.0]), np.array([9, 2, 1])).tolist() == [2, 2, 1]
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.data())

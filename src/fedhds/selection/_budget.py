@@ -43,6 +43,39 @@ def apportion(budget: int, sizes: Sequence[int] | Array) -> Array:
     return shares
 
 
+def by_weight(budget: int, weights: Array, limits: Array) -> Array:
+    """Divide ``budget`` in proportion to real weights, exactly and never beyond a limit.
+
+    Highest averages (Sainte-Laguë's method), so that what a full part cannot take goes to the
+    others in proportion again; ties go to the earlier part. Parts of no weight come last, in turn.
+
+    Parameters
+    ----------
+    budget : int
+        What to divide; above ``sum(limits)`` everything is given out.
+    weights : ndarray, shape (n_parts,)
+        Finite, not negative.
+    limits : ndarray of int64, shape (n_parts,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_parts,)
+        Sums to ``min(budget, sum(limits))``.
+
+    Examples
+    --------
+    >>> by_weight(5, np.array([1.0, 1.0, 8.0]), np.array([9, 9, 3])).tolist()
+    [1, 1, 3]
+    """
+    most = np.minimum(limits, budget)
+    parts = np.repeat(np.arange(len(most)), most)
+    turns = np.arange(len(parts)) - np.repeat(np.cumsum(most) - most, most)
+    with np.errstate(divide="ignore", over="ignore"):
+        ranks = (turns + 0.5) / np.asarray(weights, np.float64)[parts]
+    given = parts[np.lexsort((turns, ranks))[:budget]]
+    return np.bincount(given, minlength=len(most)).astype(np.int64)
+
+
 def take_turns(budget: int, order: Array, owners: Array, capacity: Array) -> Array:
     """Divide ``budget`` among groups that give a sample each in turn, exactly.
 

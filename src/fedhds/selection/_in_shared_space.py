@@ -181,3 +181,13 @@ class InSharedSpace(SelectionMethod):
             else:
                 kinds.extend(of_layers(array, self.layers).swapaxes(0, 1))
         return _shared_space.project(kinds, self.dimensions, self.projection_seed)
+
+
+def of_small_clients(state: State) -> tuple[str, ...]:
+    """Tell how many ``small_clients`` were not compared, where there are any."""
+    if not (count := int(state["small_clients"][0])):
+        return ()
+    return (
+        f"{count} client(s) have fewer than selection.minimum_group samples, and gave none "
+        "that a budget did not ask for",
+    )

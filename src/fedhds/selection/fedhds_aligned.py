@@ -44,7 +44,7 @@ from fedhds.selection._budget import divide
 from fedhds.selection._comparison import Ranking, by_coverage, by_density
 from fedhds.selection._fusion import fuse
 from fedhds.selection._grouping import NOISE, hdbscan, kmeans
-from fedhds.selection._in_shared_space import InSharedSpace
+from fedhds.selection._in_shared_space import InSharedSpace, of_small_clients
 from fedhds.selection._prototypes import describe, in_unit_ball, merge_small
 from fedhds.types import (
     Array,
@@ -228,12 +228,7 @@ class FedHDSAligned(InSharedSpace, GroupingMethod):
 
     def remarks(self, state: State) -> tuple[str, ...]:
         """Tell which clients were not compared, and where groups are not what they should be."""
-        told = []
-        if count := int(state["small_clients"][0]):
-            told.append(
-                f"{count} client(s) have fewer than selection.minimum_group samples, and gave none "
-                "that a budget did not ask for"
-            )
+        told = [*of_small_clients(state)]
         if not state["global_groups"][0] and state["client_groups"][0]:
             told.append("no global group formed, so every client group counts as one")
         if state["approximate"][0]:
