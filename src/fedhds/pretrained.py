@@ -19,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -140,13 +141,27 @@ def load_base(source: Pretrained) -> PreTrainedModel:
     UserError
         If there is no whole model of that kind, or if it cannot be quantised here.
     """
+    return _load(source, AutoModelForCausalLM)
+
+
+def load_scorer(source: Pretrained) -> PreTrainedModel:
+    """Load a model that judges samples: causal, or an encoder with a decoder as T5.
+
+    From safetensors alone; errors as in `load_base`.
+    """
+    both = load_config(source).is_encoder_decoder
+    return _load(source, AutoModelForSeq2SeqLM if both else AutoModelForCausalLM)
+
+
+def _load(source: Pretrained, kind_of_model: Any) -> PreTrainedModel:
+    """Load a model by one of transformers' automatic classes (errors as in `load_base`)."""
     device = resolve_device(source.device)
     kind = source.number_type(device)
     quantised = _quantised(source.quantization, kind, device) if source.quantization else {}
     # it would draw across our own
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading("the model ", source):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = kind_of_model.from_pretrained(
             locate(source.name, source.key),
             dtype=kind,
             use_safetensors=True,

@@ -16,8 +16,10 @@ WIDTHS = {
     "loss_with_prompt": (),
     "loss_alone": (),
     "words": (16,),
+    "yes_probability": (),
+    "ratings": (2,),
 }
-"""The shape of one sample's value of each signal."""
+"""The shape of one sample's value of each signal, whatever model it is read with."""
 
 
 OPTIONS = [
@@ -61,8 +63,9 @@ def signals_of(method, sizes=SIZES, same=None):
     def draw(shape):
         return rng.normal(size=shape) if same is None else np.full(shape, same)
 
+    widths = {name: WIDTHS[name.rpartition("/")[2]] for name in method.needs()}
     return {
-        client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
+        client: Signals(n, {s: draw((n, *w)).astype(np.float32) for s, w in widths.items()})
         for client, n in enumerate(sizes)
     }
 

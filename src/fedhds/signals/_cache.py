@@ -4,7 +4,7 @@ An entry's name is a digest of everything that its numbers depend on: the sample
 prompt and tokens), the model's weights and settings, the batches, the number type, the
 device, the threads and the versions. So whether an entry is there changes how long a run
 takes and nothing else. Numbers are kept in half precision where they fit into it, unless
-there is but one a sample, and a first read is rounded in the same way.
+there are but few a sample, and a first read is rounded in the same way.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 """To be raised when a signal's numbers change with the code."""
+
+FEW = 2
+"""Numbers a sample that are kept whole: samples are ranked by such, so small differences count."""
 
 
 def folder() -> Path:
@@ -81,11 +84,8 @@ def remembered(key: str, compute: Callable[[], Array]) -> Array:
 
 
 def _rounded(array: Array) -> Array:
-    """Round to half precision, unless a number is too large for it or little would be saved.
-
-    A signal of one number a sample is also one of which small differences may count.
-    """
-    if array.ndim == 1:
+    """Round to half precision, unless a number is too large for it or there are but `FEW`."""
+    if array[:1].size <= FEW:
         return array
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
