@@ -61,7 +61,8 @@ def compute(
     """
     texts = [texts_of(sample.example) for sample in samples]
     found = ask(model, QUESTION, texts, batch_size, progress, "probability of yes")
-    return np.exp(found[:, 0].clip(max=0)).astype(np.float32)
+    likely: NDArray[np.float32] = np.exp(found[:, 0].clip(max=0)).astype(np.float32)
+    return likely
 
 
 def check(model: LanguageModel) -> None:
