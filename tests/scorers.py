@@ -29,12 +29,12 @@ def _wrapped(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     )
 
 
-def byte_tokenizer() -> PreTrainedTokenizerBase:
-    """Byte-level BPE, as of GPT-2: the answers are tokens with a space before and without."""
+def byte_tokenizer(spaced: Sequence[str] = (*WORDS, *DIGITS)) -> PreTrainedTokenizerBase:
+    """Byte-level BPE, as of GPT-2: answers are tokens, those of ``spaced`` with a space, too."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, *alphabet])}
     merges = []
-    for word in [*(f"Ġ{word}" for word in (*WORDS, *DIGITS)), *WORDS]:
+    for word in [*(f"Ġ{word}" for word in spaced), *WORDS]:
         for end in range(1, len(word)):
             merges.append((word[:end], word[end]))
             vocabulary.setdefault(word[: end + 1], len(vocabulary))

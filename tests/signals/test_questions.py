@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scorers import CHAT, SAMPLES, TOKENIZERS, judged, scorer, word_tokenizer
+from scorers import CHAT, SAMPLES, TOKENIZERS, byte_tokenizer, judged, scorer, word_tokenizer
 from tiny import ARCHITECTURES, tiny_model, tiny_tokenizer
 
 from fedhds.models import LanguageModel
@@ -75,6 +75,13 @@ def test_digits_are_found_in_each_tokenizer(tokenizer, architecture, digits, bef
     found, names = frame(model, QUALITY), model.tokenizer.convert_ids_to_tokens
     assert [set(names(tokens)) for tokens in found.answers] == digits
     assert names((found.begun or found.pieces[-1])[-1]) == before
+
+
+def test_space_that_may_begin_anything_is_no_yes():
+    # " Yes" is a space and "Yes", but " No" is one token: no other answer begins with a space
+    model = scorer(byte_tokenizer(("yes", "no", "No")))
+    found = model.tokenizer.convert_ids_to_tokens(frame(model, YES).answers[0])
+    assert set(found) == {"Ġyes", "yes", "Yes"}
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def _answers(
         a token of their own, which is no answer.
     firsts : list of list of int
         What each answer's spellings may then begin with, after a space or not, if no other
-        answer does.
+        answer does. A space by itself could begin anything.
     """
     spaces = (" ", "") if before else ("", " ")
     spelt = [
@@ -197,6 +197,7 @@ def _answers(
     ]
     uses = Counter(chain(*firsts))
     unusable = {token for token in uses if uses[token] > 1} | {tokenizer.unk_token_id}
+    unusable |= {token for token in uses if not tokenizer.decode([token]).strip()}
     if not all(first - unusable for first in firsts):
         words = ", ".join(answer[0] for answer in answers)
         raise UserError(f"{KEY}: its tokenizer does not begin each of {words} with another token")
