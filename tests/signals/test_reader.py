@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from scorers import CHAT, SAMPLES, scorer
+from scorers import CHAT, SAMPLES, judged, scorer
 from tiny import random_samples, tiny_adapter, tiny_language_model, tiny_model, tiny_tokenizer
 
 from fedhds import registry
@@ -124,6 +124,13 @@ def test_texts_of_the_same_tokens_are_told_apart(cache):
     other = dataclasses.replace(one, example=dataclasses.replace(one.example, output="the end"))
     found = [reader(samples=[each]).read("words") for each in (one, other)]
     assert [np.count_nonzero(rows) for rows in found] == [0, 2]
+
+
+def test_texts_that_are_split_elsewhere_are_told_apart(cache):
+    # a scorer is asked about each by itself, and the tokens may be those of another model
+    for texts in (("a", "b", "c"), ("a\nb", "", "c"), ("a", "", "b\nc")):
+        reader(scorer("words"), [judged(texts[0], texts[2], texts[1])]).read("yes_probability")
+    assert len(entries(cache)) == 3
 
 
 def test_mean_states_of_a_frozen_model_are_read_once(cache):

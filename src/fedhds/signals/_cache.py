@@ -21,7 +21,6 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from fedhds.data.texts import text_of
 from fedhds.files import read_arrays, write_arrays
 from fedhds.models import LanguageModel
 from fedhds.types import Array, Sample
@@ -58,11 +57,13 @@ def check() -> None:
 
 def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int) -> str:
     """Digest everything that a signal's numbers depend on."""
-    # the text, too: tokens are cut where the model's positions end, and words are not
-    held = [(sample.prompt, sample.response, text_of(sample.example)) for sample in samples]
+    # the texts, too: tokens are cut where the model's positions end, and words are not
+    examples = [sample.example for sample in samples]
+    held = [(sample.prompt, sample.response) for sample in samples]
+    told = [(example.instruction, example.input, example.output) for example in examples]
     place = str(model.device), torch.get_num_threads(), batch_size, model.filler
     versions = FORMAT, torch.__version__, transformers.__version__, np.__version__
-    said = repr((name, model.fingerprint, place, versions, held))
+    said = repr((name, model.fingerprint, place, versions, held, told))
     return sha256(said.encode()).hexdigest()
 
 
