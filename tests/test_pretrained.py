@@ -12,7 +12,7 @@ from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from fedhds.adapters.lora import Lora
 from fedhds.losses import response_losses
-from fedhds.models import LanguageModel, add_adapter, positions
+from fedhds.models import LanguageModel, add_adapter, positions, without_adapter
 from fedhds.pretrained import (
     EMBEDDED,
     Pretrained,
@@ -173,6 +173,57 @@ def test_quantised_model_trains_an_adapter(saved, samples, quantization):
     before = response_losses(model, samples).sum()
     tune(model, samples, np.ones(7, np.float32), options, 0, 0, 1, Silent())
     assert response_losses(model, samples).sum() < before
+
+
+# --- scorers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved_t5(tmp_path_factory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("models") / "t5", "t5")
+
+
+def score(folder: Path):
+    return load_base(Pretrained(str(folder), key="model.scorer", encoder_decoder=True))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "t5"])
+def test_scorer_may_be_causal_or_an_encoder_with_a_decoder(saved, saved_t5, architecture):
+    loaded = score(saved_t5 if architecture == "t5" else saved)
+    expected = tiny_model(architecture).state_dict()
+    assert type(loaded) is type(tiny_model(architecture))
+    assert all(torch.equal(loaded.state_dict()[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "t5"])
+def test_scorer_is_a_language_model_without_an_adapter(saved, saved_t5, architecture):
+    base = score(saved_t5 if architecture == "t5" else saved)
+    model = LanguageModel(base, tiny_tokenizer(), base.device)
+    assert (model.base, model.filler, model.longest, model.virtual_tokens) == (base, 0, 64, 0)
+    before = model.fingerprint
+    with without_adapter(base):
+        assert LanguageModel(base, tiny_tokenizer(), base.device).fingerprint == before
+    base.get_input_embeddings().weight.data += 1
+    assert LanguageModel(base, tiny_tokenizer(), base.device).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (as_pickle, "no file named model.safetensors"),
+        (lambda f: rewrite(f / "config.json", num_layers=3), "has no weights for"),
+        (lambda f: rewrite(f / "config.json", model_type="bert"), "cannot load the model|weights"),
+        (lambda f: (f / "config.json").write_text("{"), "is not a valid JSON file"),
+    ],
+    ids=["pickle", "missing weights", "another kind", "broken config"],
+)
+def test_broken_scorer_is_named_in_one_sentence(saved_t5, tmp_path, damage, problem):
+    folder = Path(shutil.copytree(saved_t5, tmp_path / "model"))
+    damage(folder)
+    with pytest.raises(UserError, match=problem) as raised:
+        score(folder)
+    assert str(raised.value).startswith("model.scorer: ")
+    assert "\n" not in str(raised.value)
 
 
 # --- models without numbers ---------------------------------------------------------------------

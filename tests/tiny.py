@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     BertConfig,
     BertModel,
     PreTrainedModel,
@@ -83,6 +84,16 @@ _LFM2 = {
     "conv_L_cache": 3,
     "block_auto_adjust_ff_dim": False,
 }
+_T5 = {
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_layers": 2,
+    "num_heads": 2,
+    "dropout_rate": 0.0,
+    "decoder_start_token_id": PAD,
+    "n_positions": POSITIONS,
+}
 _EXPERTS = {"num_experts_per_tok": 2, "output_router_logits": False}
 _MIXTRAL = {**_LLAMA, **_EXPERTS, "num_local_experts": 4}
 _OLMOE = {**_LLAMA, **_EXPERTS, "num_experts": 4}
@@ -116,6 +127,7 @@ _CONFIGS = {
     "opt-projected": ("opt", {**_OPT, "word_embed_proj_dim": 8, "do_layer_norm_before": False}),
 }
 ARCHITECTURES = tuple(_CONFIGS)
+_CONFIGS["t5"] = ("t5", _T5)  # an encoder with a decoder, which only judges
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
@@ -130,20 +142,25 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_model(architecture: str = "llama", seed: int = 0) -> PreTrainedModel:
-    """Build a random model of 2 layers, width 16 and 64 positions: float32, no dropout."""
+def tiny_model(architecture: str = "llama", seed: int = 0, **changes: int) -> PreTrainedModel:
+    """Build a random model of 2 layers, width 16 and 64 positions: float32, no dropout.
+
+    ``changes`` go into its config.
+    """
     kind, options = _CONFIGS[architecture]
-    config = AutoConfig.for_model(
-        kind,
-        vocab_size=len(tiny_tokenizer()),
-        pad_token_id=PAD,
-        bos_token_id=BOS,
-        eos_token_id=EOS,
-        **({} if kind in ("gpt2", "bloom") else {"max_position_embeddings": POSITIONS}),
+    settings = {
+        "vocab_size": len(tiny_tokenizer()),
+        "pad_token_id": PAD,
+        "bos_token_id": BOS,
+        "eos_token_id": EOS,
+        **({} if kind in ("gpt2", "bloom", "t5") else {"max_position_embeddings": POSITIONS}),
         **options,
-    )
+        **changes,
+    }
+    build = AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM
     with torch_stream(seed, "tiny-model"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        config = AutoConfig.for_model(kind, **settings)
+        model = build.from_config(config, dtype=torch.float32)
         for parameter in model.parameters():
             # Far from each other, so that no two tokens are about equally likely.
             parameter.data += 0.2 * torch.randn_like(parameter)

@@ -162,8 +162,8 @@ def _spaces(
 def central_order(config: Config, inputs: Inputs, progress: Progress) -> Array:
     """Order all samples as Coreset-Cent takes them, by the base model's hidden states."""
     base = load_base(base_source(config))
-    check_models(config, inputs, {None: base})
     model = LanguageModel(base, inputs.tokenizer, base.device)
+    check_models(config, inputs, {None: model})
     clients, batch_size = inputs.data.clients, config.evaluation.batch_size
     features = [
         pooled(Reader(model, client.train, batch_size, True, Silent()).read("hidden_states"))

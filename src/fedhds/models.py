@@ -41,7 +41,8 @@ MERGED = 64 * 2**20
 class LanguageModel:
     """A causal language model, its tokenizer and its device.
 
-    ``model`` has one trainable adapter, or none where it only serves as a frozen proxy.
+    ``model`` has one trainable adapter, or none where it only serves as a frozen proxy or
+    scorer; a scorer may be an encoder with a decoder, too.
     """
 
     model: PeftModel | PreTrainedModel
@@ -61,11 +62,13 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of configuration and weights, which tells what the model computes.
+        """A digest of configuration, weights and tokenizer: of what the model makes of a text.
 
-        Without those of adapters inside its layers (see `without_adapter`).
+        Without the weights of adapters inside its layers (see `without_adapter`).
         """
         digest = sha256(self.base.config.to_json_string().encode())
+        words = sorted(self.tokenizer.get_vocab().items())
+        digest.update(repr((words, self.tokenizer.chat_template)).encode())
         for name, tensor in _own_tensors(self.model):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.contiguous().cpu().view(-1).view(torch.uint8).numpy().data)
@@ -135,7 +138,9 @@ def vocabulary(base: PreTrainedModel) -> int:
 def positions(config: Any) -> int | None:
     """Read how many positions a model's config allows; None if it does not say."""
     text = config.get_text_config()
-    value = getattr(text, "max_position_embeddings", None)
+    # T5's positions are relative: its config says how many it was trained with, if anything
+    said = (getattr(text, name, None) for name in ("max_position_embeddings", "n_positions"))
+    value = next((number for number in said if number is not None), None)
     return None if value is None else int(value)
 
 

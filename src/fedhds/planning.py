@@ -16,7 +16,6 @@ from fedhds.federation.simulation import places
 from fedhds.models import add_adapter
 from fedhds.preparation import FederationData, check_models, read_inputs
 from fedhds.pretrained import load_skeleton, resolve_device
-from fedhds.readings import base_source, frozen_sources
 from fedhds.types import Codec, Progress
 
 
@@ -71,14 +70,14 @@ def plan(config: Config, progress: Progress) -> Plan:
     device = resolve_device(config.model.device)
     inputs, federation = read_inputs(config, progress), config.federation
     data = inputs.data
-    base = load_skeleton(base_source(config))
-    frozen = {source: load_skeleton(source) for source in frozen_sources(config).values()}
-    check_models(config, inputs, {None: base} | frozen)
+    models = inputs.models(config, load_skeleton)
+    check_models(config, inputs, models)
+    base = models[None].base
     parameters = base.num_parameters()
     model = add_adapter(base, config.adapter_method, config.seed)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     on_wire = _encoded_bytes(config.codec_method, model)
-    read = sum(map(memory.weights, frozen.values()))
+    read = sum(memory.weights(m.base) for source, m in models.items() if source is not None)
     taking_part = count_sampled(len(data.clients), federation.fraction)
     simulated = federation.engine == "simulation"  # in process the clients answer in turn
     return Plan(

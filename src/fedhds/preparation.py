@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from itertools import chain
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from fedhds import signals
 from fedhds.config import Config, notices
 from fedhds.data import skew
 from fedhds.data.clients import build_clients
@@ -26,6 +27,9 @@ from fedhds.pretrained import Pretrained, load_base, load_config, load_tokenizer
 from fedhds.readings import DEFAULT_MAX_LENGTH, ByClient, Readings, base_source, read_frozen
 from fedhds.signals import Reader
 from fedhds.types import ClientData, Example, Progress, Sample, SignalModel, UserError
+
+Models = dict[Pretrained | None, LanguageModel]
+"""Models by where they come from; None is the base of the tuned one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,16 @@ class Inputs:
     tokenizer: PreTrainedTokenizerBase
     data: FederationData
     readings: Mapping[SignalModel, Readings] = field(default_factory=dict)
+
+    def models(self, config: Config, load: Callable[[Pretrained], PreTrainedModel]) -> Models:
+        """Load the base of the tuned model, under None, and what reads frozen, by its source."""
+        base = load(base_source(config))
+        found: Models = {None: LanguageModel(base, self.tokenizer, base.device)}
+        for readings in self.readings.values():
+            if readings.source is not None and readings.source not in found:
+                model = load(readings.source)
+                found[readings.source] = LanguageModel(model, readings.tokenizer, model.device)
+        return found
 
 
 @dataclass(frozen=True)
@@ -93,18 +107,12 @@ def prepare(config: Config, progress: Progress, selects: bool = True) -> Experim
     """
     set_threads(config.model.threads)
     inputs = read_inputs(config, progress, selects)
-    base = load_base(base_source(config))
-    loaded: dict[Pretrained | None, LanguageModel]
-    loaded = {None: LanguageModel(base, inputs.tokenizer, base.device)}
-    for readings in inputs.readings.values():
-        if readings.source is not None and readings.source not in loaded:
-            other = load_base(readings.source)
-            loaded[readings.source] = LanguageModel(other, readings.tokenizer, other.device)
-    check_models(config, inputs, {source: model.base for source, model in loaded.items()})
-    model = add_adapter(base, config.adapter_method, config.seed)
-    frozen = {name: (loaded[r.source], r.samples) for name, r in inputs.readings.items()}
-    tuned = LanguageModel(model, inputs.tokenizer, base.device)
-    return Experiment(config, inputs.data, tuned, frozen)
+    models = inputs.models(config, load_base)
+    check_models(config, inputs, models)
+    base = models[None]
+    model = add_adapter(base.base, config.adapter_method, config.seed)
+    frozen = {name: (models[r.source], r.samples) for name, r in inputs.readings.items()}
+    return Experiment(config, inputs.data, replace(base, model=model), frozen)
 
 
 def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:
@@ -125,23 +133,24 @@ def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inp
     return Inputs(tokenizer, data, readings)
 
 
-def check_models(
-    config: Config, inputs: Inputs, models: Mapping[Pretrained | None, PreTrainedModel]
-) -> None:
-    """Refuse models that do not know their tokenizers' tokens or have not the layers asked for.
+def check_models(config: Config, inputs: Inputs, models: Models) -> None:
+    """Refuse models that do not know their tokenizers' tokens or that signals cannot be read with.
 
-    ``models`` are those of the ``readings`` by their source; None is the base of the tuned one.
+    ``models`` are those of `Inputs.models`; what needs no weights is checked.
     """
-    data, base = inputs.data, models[None]
+    data, base = inputs.data, models[None].base
     held = [sample for client in data.clients for sample in (*client.train, *client.validation)]
     _check_tokens("model.name", [*held, *data.unseen], base)
     _check_keys_and_values("model.name", base)
     readers = [base] if "tuned" in config.reads else []
     for name, readings in inputs.readings.items():
+        for model, signal in config.selection_method.reads().values():
+            if model == name:
+                signals.check(signal, models[readings.source])
         if name == "scorer":  # it is given texts
             continue
         key = readings.source.key if readings.source else "model.name"
-        reader = models[readings.source]
+        reader = models[readings.source].base
         _check_keys_and_values(key, reader)
         _check_tokens(key, chain.from_iterable(readings.samples), reader)
         readers.append(reader)

@@ -19,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -52,6 +53,8 @@ class Pretrained:
         Hold the linear layers in so many bits (NF4, as QLoRA, or LLM.int8); on CUDA only.
     key : str
         What messages call ``name`` by.
+    encoder_decoder : bool
+        Whether an encoder with a decoder will do, too, and not a causal model alone.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Pretrained:
     device: str = "auto"
     quantization: Literal["4bit", "8bit"] | None = None
     key: str = "model.name"
+    encoder_decoder: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -133,7 +137,7 @@ def load_config(source: Pretrained) -> Any:
 
 
 def load_base(source: Pretrained) -> PreTrainedModel:
-    """Load a causal language model from safetensors (never from a pickle).
+    """Load a language model from safetensors (never from a pickle).
 
     Raises
     ------
@@ -146,7 +150,7 @@ def load_base(source: Pretrained) -> PreTrainedModel:
     # it would draw across our own
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading("the model ", source):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = _class(source).from_pretrained(
             locate(source.name, source.key),
             dtype=kind,
             use_safetensors=True,
@@ -164,11 +168,17 @@ def load_base(source: Pretrained) -> PreTrainedModel:
     return placed
 
 
+def _class(source: Pretrained) -> Any:
+    """Return the one of transformers' automatic classes that loads the model."""
+    both = source.encoder_decoder and load_config(source).is_encoder_decoder
+    return AutoModelForSeq2SeqLM if both else AutoModelForCausalLM
+
+
 def load_skeleton(source: Pretrained) -> PreTrainedModel:
-    """Build a model without numbers (on torch's ``meta`` device), as `load_base` would load it."""
+    """Build a model without numbers (on torch's ``meta`` device), as it would be loaded."""
     kind = source.number_type(resolve_device(source.device))
-    build: Any = AutoModelForCausalLM.from_config
     config = load_config(source)
+    build: Any = _class(source).from_config
     with _loading("the model ", source), torch.device("meta"):
         skeleton: PreTrainedModel = build(
             config,

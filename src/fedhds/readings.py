@@ -54,7 +54,13 @@ def frozen_sources(config: Config) -> dict[SignalModel, Pretrained]:
     }
     return {
         kind: Pretrained(
-            name, None, model.trust_remote_code, dtype, model.device, key=f"model.{kind}"
+            name,
+            None,
+            model.trust_remote_code,
+            dtype,
+            model.device,
+            key=f"model.{kind}",
+            encoder_decoder=kind == "scorer",
         )
         for kind, (name, dtype) in named.items()
         if name is not None

@@ -16,6 +16,8 @@ WIDTHS = {
     "loss_with_prompt": (),
     "loss_alone": (),
     "words": (16,),
+    "yes_probability": (),
+    "ratings": (2,),
 }
 """The shape of one sample's value of each signal of numbers."""
 TEXT = "text"

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from scorers import CHAT, SAMPLES, judged, scorer
 from tiny import random_samples, tiny_adapter, tiny_language_model, tiny_model, tiny_tokenizer
 
 from fedhds import registry
@@ -123,6 +124,13 @@ def test_texts_of_the_same_tokens_are_told_apart(cache):
     other = dataclasses.replace(one, example=dataclasses.replace(one.example, output="the end"))
     found = [reader(samples=[each]).read("words") for each in (one, other)]
     assert [np.count_nonzero(rows) for rows in found] == [0, 2]
+
+
+def test_texts_that_are_split_elsewhere_are_told_apart(cache):
+    # a scorer is asked about each by itself, and the tokens may be those of another model
+    for texts in (("a", "b", "c"), ("a\nb", "", "c"), ("a", "", "b\nc")):
+        reader(scorer("words"), [judged(texts[0], texts[2], texts[1])]).read("yes_probability")
+    assert len(entries(cache)) == 3
 
 
 def test_mean_states_of_a_frozen_model_are_read_once(cache):
@@ -245,6 +253,24 @@ def test_adapter_before_the_prompt_that_is_read_has_entries_of_its_own():
     set_adapter_arrays(other, {n: a + 1 for n, a in adapter_arrays(other).items()})
     assert one.fingerprint != other.fingerprint
     assert base_of(one).fingerprint == base_of(other).fingerprint
+
+
+@pytest.mark.parametrize("name", ["yes_probability", "ratings"])
+@pytest.mark.parametrize("architecture", ["llama", "t5"])
+def test_scorer_is_read_once_and_few_numbers_are_kept_whole(architecture, name, cache):
+    model = scorer("words", architecture)
+    exact = reader(model, SAMPLES, frozen=False).read(name)
+    for _ in range(2):
+        assert np.array_equal(reader(model, SAMPLES).read(name), exact)
+    assert len(entries(cache)) == 1
+
+
+def test_scorer_that_writes_otherwise_has_entries_of_its_own(cache):
+    for template in (CHAT, CHAT.replace("<|user|>", "User: ")):
+        model = scorer("chat")
+        model.tokenizer.chat_template = template
+        reader(model, SAMPLES).read("yes_probability")
+    assert len(entries(cache)) == 2
 
 
 def test_one_number_a_sample_is_kept_whole():

@@ -55,22 +55,30 @@ def render(example: Example, prompt: str, tokenizer: PreTrainedTokenizerBase) ->
     text = template.format(instruction=example.instruction, input=example.input)
     if prompt != "chat":
         return text
-    return _render_chat(example.conversation or (("user", text),), tokenizer)
+    return render_chat(example.conversation or (("user", text),), tokenizer)
 
 
-def _render_chat(turns: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
-    """Put turns to the tokenizer's template, up to where the assistant begins to speak."""
+def render_chat(
+    turns: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, key: str = "data.prompt"
+) -> str:
+    """Put turns to the tokenizer's template, up to where the assistant begins to speak.
+
+    Raises
+    ------
+    UserError
+        If there is no template, or one that refuses the turns; it names ``key``.
+    """
     from jinja2 import TemplateError  # what transformers writes its templates with
 
     if tokenizer.chat_template is None:
-        raise UserError("data.prompt: 'chat' needs a tokenizer with a chat template; this has none")
+        raise UserError(f"{key}: 'chat' needs a tokenizer with a chat template; this has none")
     messages = [{"role": role, "content": content} for role, content in turns]
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     except TemplateError as error:
         roles = ", ".join(role for role, _ in turns)
         raise UserError(
-            f"data.prompt: the tokenizer's chat template refuses turns of {roles} ({error})"
+            f"{key}: the tokenizer's chat template refuses turns of {roles} ({error})"
         ) from error
     return str(text)
 
@@ -136,24 +144,24 @@ def _tokenised(
     """Yield each example with the tokens of its prompt, and of its response and EOS."""
     for start in range(0, len(examples), BATCH):
         batch = examples[start : start + BATCH]
-        prompts = _prompt_tokens([render(e, prompt, tokenizer) for e in batch], prompt, tokenizer)
-        responses = _tokens([e.output for e in batch], tokenizer, special=False, plain=True)
+        prompts = prompt_tokens([render(e, prompt, tokenizer) for e in batch], prompt, tokenizer)
+        responses = tokens_of([e.output for e in batch], tokenizer, special=False, plain=True)
         for example, head, tail in zip(batch, prompts, responses, strict=True):
             yield example, tuple(head), (*tail, tokenizer.eos_token_id)
 
 
-def _prompt_tokens(
+def prompt_tokens(
     texts: list[str], prompt: str, tokenizer: PreTrainedTokenizerBase
 ) -> list[list[int]]:
     """Tokenise rendered prompts, never ending them with an EOS of the tokenizer's."""
     if prompt == "chat":
-        return _tokens(texts, tokenizer, special=False, plain=False)
-    tokens = _tokens(texts, tokenizer, special=True, plain=True)
+        return tokens_of(texts, tokenizer, special=False, plain=False)
+    tokens = tokens_of(texts, tokenizer, special=True, plain=True)
     eos = tokenizer.eos_token_id
     return [ids[:-1] if ids[-1:] == [eos] else ids for ids in tokens]
 
 
-def _tokens(
+def tokens_of(
     texts: list[str], tokenizer: PreTrainedTokenizerBase, *, special: bool, plain: bool
 ) -> list[list[int]]:
     """Tokenise texts, with the tokenizer's ``special`` tokens around them or without.

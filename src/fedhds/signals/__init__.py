@@ -1,8 +1,8 @@
 """Numbers (and texts) per sample, private to the client, that selection methods read.
 
 One signal per file: its stem is the signal's name and its ``compute(model, samples,
-batch_size, progress)`` returns an array whose first axis is the samples. Files that start
-with an underscore are shared steps.
+batch_size, progress)`` returns an array whose first axis is the samples. It may have a
+``check(model)``, too. Files that start with an underscore are shared steps.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from fedhds.models import LanguageModel, without_adapter
 from fedhds.signals import _cache
@@ -19,7 +20,7 @@ from fedhds.signals._cache import check as check_cache
 from fedhds.signals._cache import folder as cache_folder
 from fedhds.types import Array, Progress, Sample
 
-__all__ = ["Reader", "cache_folder", "check_cache", "compute"]
+__all__ = ["Reader", "cache_folder", "check", "check_cache", "compute"]
 
 
 def compute(
@@ -44,13 +45,29 @@ def compute(
     ValueError
         If there is no signal of that name.
     """
+    signal: Array = _module(name).compute(model, samples, batch_size, progress)
+    return signal
+
+
+def check(name: str, model: LanguageModel) -> None:
+    """Refuse a model that a signal cannot be read with, as far as shows before it is read.
+
+    Raises
+    ------
+    UserError
+        If it cannot; few signals ask for more than any model has.
+    ValueError
+        If there is no signal of that name.
+    """
+    if refuse := getattr(_module(name), "check", None):
+        refuse(model)
+
+
+def _module(name: str) -> Any:
     known = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
     if name not in known:
         raise ValueError(f"unknown signal '{name}'; there are: {', '.join(known)}")
-    signal: Array = importlib.import_module(f"{__name__}.{name}").compute(
-        model, samples, batch_size, progress
-    )
-    return signal
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ An entry's name is a digest of everything that its numbers depend on: the sample
 prompt and tokens), the model's weights and settings, the batches, the number type, the
 device, the threads and the versions. So whether an entry is there changes how long a run
 takes and nothing else. Numbers are kept in half precision where they fit into it, unless
-there is but one a sample, and a first read is rounded in the same way.
+there are but few a sample, and a first read is rounded in the same way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from fedhds.data.texts import text_of
 from fedhds.files import read_arrays, write_arrays
 from fedhds.models import LanguageModel
 from fedhds.types import Array, Sample
@@ -33,6 +32,9 @@ FORMAT = 2
 
 NOT_KEPT = frozenset({"text"})
 """Signals that are no numbers but what the samples say, of which no copy is to be made."""
+
+FEW = 2
+"""Numbers a sample that are kept whole: samples are ranked by such, so small differences count."""
 
 
 def folder() -> Path:
@@ -58,11 +60,13 @@ def check() -> None:
 
 def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: int) -> str:
     """Digest everything that a signal's numbers depend on."""
-    # the text, too: tokens are cut where the model's positions end, and words are not
-    held = [(sample.prompt, sample.response, text_of(sample.example)) for sample in samples]
+    # the texts, too: tokens are cut where the model's positions end, and words are not
+    examples = [sample.example for sample in samples]
+    held = [(sample.prompt, sample.response) for sample in samples]
+    told = [(example.instruction, example.input, example.output) for example in examples]
     place = str(model.device), torch.get_num_threads(), batch_size, model.filler
     versions = FORMAT, torch.__version__, transformers.__version__, np.__version__
-    said = repr((name, model.fingerprint, place, versions, held))
+    said = repr((name, model.fingerprint, place, versions, held, told))
     return sha256(said.encode()).hexdigest()
 
 
@@ -84,11 +88,8 @@ def remembered(key: str, compute: Callable[[], Array]) -> Array:
 
 
 def _rounded(array: Array) -> Array:
-    """Round to half precision, unless a number is too large for it or little would be saved.
-
-    A signal of one number a sample is also one of which small differences may count.
-    """
-    if array.ndim == 1:
+    """Round to half precision, unless a number is too large for it or there are but `FEW`."""
+    if array[:1].size <= FEW:
         return array
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
