@@ -62,7 +62,13 @@ def signals_of(method, sizes=SIZES, same=None):
         return rng.normal(size=shape) if same is None else np.full(shape, same)
 
     return {
-        client: Signals(n, {s: draw((n, *WIDTHS[s])).astype(np.float32) for s in method.needs()})
+        client: Signals(
+            n,
+            {
+                s: draw((n, *WIDTHS[s.rpartition("/")[2]])).astype(np.float32)
+                for s in method.needs()
+            },
+        )
         for client, n in enumerate(sizes)
     }
 
