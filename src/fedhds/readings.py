@@ -13,6 +13,7 @@ from itertools import islice
 from transformers import PreTrainedTokenizerBase
 
 from fedhds.config import Config
+from fedhds.data.knowledge import read_with_knowledge
 from fedhds.data.prompts import encode_whole
 from fedhds.models import positions
 from fedhds.pretrained import Pretrained, load_config, load_tokenizer
@@ -87,7 +88,7 @@ def read_frozen(
             source = sources["scorer"]
             found[model] = Readings(source, load_tokenizer(source), held)
         elif model == "knowledge":
-            found[model] = replace(base, samples=base.samples)
+            found[model] = _informed(config, base, progress)
         else:
             found[model] = base
     return found
@@ -96,11 +97,11 @@ def read_frozen(
 def _of_proxy(config: Config, source: Pretrained, held: ByClient, progress: Progress) -> Readings:
     """Put samples into the tokens of the proxy."""
     tokenizer = load_tokenizer(source)
-    prompt, wanted = config.data.prompt, config.data.max_length or DEFAULT_MAX_LENGTH
+    wanted = config.data.max_length or DEFAULT_MAX_LENGTH
     longest = min(wanted, positions(load_config(source)) or wanted)
-    if prompt == "chat" and tokenizer.chat_template is None:  # a small model seldom has one
+    prompt = _prompt(config, tokenizer)
+    if prompt != config.data.prompt:
         progress.say("notice", "the proxy's tokenizer has no chat template: it reads plain text")
-        prompt = "plain"
     examples = [sample.example for samples in held for sample in samples]
     encoded, cut = encode_whole(examples, prompt, tokenizer, longest)
     each = iter(encoded)
@@ -114,3 +115,19 @@ def _of_proxy(config: Config, source: Pretrained, held: ByClient, progress: Prog
             cut=cut,
         )
     return Readings(source, tokenizer, by_client)
+
+
+def _informed(config: Config, base: Readings, progress: Progress) -> Readings:
+    """Put public knowledge in front of the samples, as far as the model has positions."""
+    longest = positions(load_config(base.source or base_source(config))) or DEFAULT_MAX_LENGTH
+    prompt = _prompt(config, base.tokenizer)
+    knowledge = str(config.selection.knowledge)
+    made = read_with_knowledge(base.samples, knowledge, prompt, base.tokenizer, longest)
+    progress.say("notice", str(made), **made.counts)
+    return replace(base, samples=made.readings)
+
+
+def _prompt(config: Config, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return how samples are written; a small model seldom has a chat template."""
+    without = config.data.prompt == "chat" and tokenizer.chat_template is None
+    return "plain" if without else config.data.prompt
