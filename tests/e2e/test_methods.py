@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     """A config whose one round asks all clients, with everything that a method may need."""
     folder = tmp_path_factory.mktemp("methods")
     plain = small_config(folder, federation__rounds=1, federation__fraction=1.0)
-    models = {"proxy": plain["model"]["name"], "scorer": plain["model"]["name"]}
+    models = {"proxy": plain["model"]["name"], "scorer": "embedded"}  # a question has 500 letters
     plain["model"] |= models
     plain["selection"] = {
         "samples": SAMPLES,
