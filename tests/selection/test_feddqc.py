@@ -15,7 +15,7 @@ BIN = 1 / 32
 
 def client(scores):
     """Make signals of samples whose prompts lower their losses by ``scores``."""
-    alone = np.full(len(scores), 9.0, np.float32)
+    alone = np.full(len(scores), 20.0, np.float32)
     arrays = {"loss_alone": alone, "loss_with_prompt": alone - np.float32(scores)}
     return Signals(len(scores), arrays)
 
@@ -81,7 +81,7 @@ def test_rounds_are_divided_into_stages_that_begin_with_everyone(rounds, stages,
 
 
 @given(
-    st.lists(st.lists(st.floats(-9, 9, width=32), max_size=30), min_size=1, max_size=4),
+    st.lists(st.lists(st.floats(-18, 18, width=32), max_size=30), min_size=1, max_size=4),
     st.floats(0.01, 1),
 )
 def test_threshold_is_the_pooled_quantile_to_a_bin(scores, keep):
@@ -206,15 +206,6 @@ def test_remark_tells_once_a_stage_how_much_passes():
     assert federation.method.remarks(federation.state) == ()
     federation.play((2, 3))
     assert "7 of the 17 samples left" in federation.method.remarks(federation.state)[0]
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_losses_that_are_not_finite_are_refused(value):
-    for name in FedDQC().needs():
-        signals = client([1, 2])
-        signals.arrays[name][0] = value
-        with pytest.raises(ValueError, match="losses hold non-finite"):
-            ira(signals)
 
 
 @pytest.mark.parametrize("keep", [0.0, -1.0, 1.1, float("nan")])
