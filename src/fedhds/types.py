@@ -229,11 +229,13 @@ class Exchange:
     ----------
     client : callable
         ``(signals, received, memory, rng) -> (summary, memory)``; ``received`` is the
-        server's previous reply and the memory stays on the client.
+        server's previous reply (in the first exchange the round's ``stage``, where the
+        schedule names one) and the memory stays on the client.
     server : callable
         ``(state, {client: summary}, budget, rng) -> (state, {client: reply})``; the state
-        stays on the server. ``budget`` is the number of samples to select from these
-        clients together, or None if the method is to decide.
+        stays on the server, and holds the round's ``stage`` likewise. ``budget`` is the
+        number of samples to select from these clients together, or None if the method is
+        to decide.
     summary, reply : mapping of str to ArraySpec
         What may travel up and down.
     """
@@ -246,10 +248,16 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a method does in a round: choose anew or keep the coresets, and who takes part."""
+    """What a method does in a round: choose anew or keep the coresets, and who takes part.
+
+    ``stage`` is for a method with exchanges whose rounds belong to stages: which stage the
+    round is of, from 1, and how many there are. Both halves are handed it, as ``stage`` (int64,
+    shape (2,)); where they are not, all rounds are of one stage.
+    """
 
     action: Literal["choose", "keep"] = "choose"
     clients: Literal["sampled", "all"] = "sampled"
+    stage: tuple[int, int] | None = None
 
 
 SignalModel = Literal["tuned", "base", "proxy", "scorer", "knowledge"]

@@ -86,14 +86,16 @@ def drawn_texts(n, rng, same):
 
 
 def select(method, signals, budget=None, seed=0, dropout_after=None, state=None, memory=None):
-    """Play all exchanges as a round does; a client may drop out after a step.
+    """Play all exchanges as a round of three does; a client may drop out after a step.
 
     ``state`` and ``memory`` are earlier rounds', and are changed.
     """
-    received: dict[int, Arrays] = {client: {} for client in signals}
+    named = method.schedule(seed + 1, 3).stage
+    stage = {} if named is None else {"stage": np.array(named)}
+    received: dict[int, Arrays] = dict.fromkeys(signals, stage)
     memory = {} if memory is None else memory
     kept = {} if state is None else state
-    state = dict(kept)
+    state = kept | stage
     for client in signals:
         memory.setdefault(client, {})
     for number, step in enumerate(method.steps):
@@ -270,3 +272,6 @@ def test_schedule_answers_for_every_round(method):
         schedule = method.schedule(number, 10)
         assert schedule.action in ("choose", "keep")
         assert schedule.clients in ("sampled", "all")
+        if schedule.stage is not None:
+            stage, stages = schedule.stage
+            assert 1 <= stage <= stages <= 10

@@ -17,10 +17,11 @@ from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
-from fedhds.models import adapter_arrays
+from fedhds.models import adapter_arrays, set_adapter_arrays
+from fedhds.selection.feddqc import FedDQC
 from fedhds.selection.full import Full
 from fedhds.selection.random import Random
-from fedhds.signals import Reader
+from fedhds.signals import Reader, compute
 from fedhds.tuning.options import TuningOptions
 from fedhds.types import (
     ArraySpec,
@@ -173,6 +174,60 @@ def test_several_exchanges_with_memory_and_state(tmp_path):
     assert [line["clients"] for line in lines[::2]] == [[0, 1, 2, 3, 4]] * 2
     assert [line["samples"] for line in lines[::2]] == [4, 8]
     assert state.method["server_calls"] == 4  # two exchanges in each of two rounds
+
+
+@dataclass(frozen=True)
+class Staged(SelectionMethod):
+    """A stage a round; takes as many samples as the stage's number, which both halves are told."""
+
+    budget: ClassVar[str] = "ignored"
+    STAGE: ClassVar = {"stage": ArraySpec("int64", (2,))}
+
+    @property
+    def steps(self):
+        return (Exchange(self.repeat, self.confirm, self.STAGE, self.STAGE),)
+
+    def schedule(self, round, rounds):
+        return Schedule(stage=(round, rounds))
+
+    def repeat(self, signals, received, memory, rng):
+        return {"stage": received["stage"]}, memory
+
+    def confirm(self, state, summaries, budget, rng):
+        for summary in summaries.values():
+            assert summary["stage"].tolist() == state["stage"].tolist()
+        return state, {client: {"stage": state["stage"]} for client in summaries}
+
+    def pick(self, signals, received, memory, rng):
+        stage, stages = received["stage"].tolist()
+        assert stages == 3
+        return Coreset.of(range(min(signals.samples, stage)))
+
+
+def test_both_halves_are_told_the_stage_of_the_round(tmp_path):
+    _, lines, _ = play_rounds(tmp_path, Staged(), rounds=3, tune=False)
+    # four clients have samples, at least four each
+    assert [line["samples"] for line in lines] == [4, 8, 12]
+    assert not any(line["failed"] for line in lines)
+
+
+def test_a_stage_begins_with_scores_of_the_adapter_as_it_is_then(tmp_path):
+    scores = []
+    state, expected = None, []
+    for round in (1, 2):
+        model = tiny_language_model()
+        if state:
+            set_adapter_arrays(model, state.adapter)
+        losses = [
+            compute(name, model, random_samples(7, seed=3), 4, Silent())
+            for name in ("loss_alone", "loss_with_prompt")
+        ]
+        expected.append(losses[0] - losses[1])
+        state, _, _ = play_rounds(tmp_path, FedDQC(), state, rounds=round)
+        memory = ClientStore(tmp_path / "3").before("memory", round + 1, 0)
+        scores.append(memory["scores"])
+    assert np.allclose(scores, expected, atol=1e-5)
+    assert not np.allclose(*scores, atol=1e-5)
 
 
 def test_kept_coresets_are_those_of_the_last_choice(tmp_path):

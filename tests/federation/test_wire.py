@@ -14,7 +14,16 @@ from fedhds.federation.checkpoint import RunState
 from fedhds.federation.client_app import Site, build_client_app
 from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.in_process import RUN_ID, SERVER_NODE, InProcessGrid, flower_identity
-from fedhds.federation.messages import ADAPTER, EVALUATE, HELLO, KINDS, SELECT, TRAIN
+from fedhds.federation.messages import (
+    ADAPTER,
+    EVALUATE,
+    HELLO,
+    KINDS,
+    SELECT,
+    SELECTION,
+    STAGE,
+    TRAIN,
+)
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
 from fedhds.models import adapter_arrays
@@ -149,6 +158,13 @@ def test_adapters_travel_as_the_codec_writes_them(run, traffic):
     for _, _, arrays in sent:
         assert {a.dtype: math.prod(a.shape) for a in arrays.values()} == lengths
         assert len(arrays) == len(lengths)
+
+
+def test_the_first_exchange_brings_a_stage_at_most(run, traffic):
+    steps = [r for way, kind, r in traffic if (way, kind) == ("down", SELECT)]
+    first = [records for records in steps if not records["facts"]["step"]]
+    names = set().union(*(records.get(SELECTION, {}) for records in first))
+    assert names == (set() if run[0].schedule(1, 2).stage is None else set(STAGE))
 
 
 def test_clients_are_sent_the_adapter_once_a_round(traffic):

@@ -23,6 +23,7 @@ from fedhds.federation.messages import (
     QUOTA,
     SELECT,
     SELECTION,
+    STAGE,
     TRAIN,
     BadMessage,
     Content,
@@ -121,13 +122,13 @@ def _answering(
 
 
 def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
-    """Say which arrays may arrive: the adapter's, and the reply of the step before."""
+    """Say which arrays may arrive: the adapter's, and the reply of the step before, or a stage."""
     steps = site.method.steps
     if kind == SELECT:
         step = int(read_facts(message.content, KINDS[kind].down)["step"])
         if not 0 <= step < len(steps):
             raise BadMessage(f"the selection has no step {step}")
-        reply = steps[step - 1].reply if step else {}
+        reply = steps[step - 1].reply if step else STAGE
     else:
         reply = steps[-1].reply if steps else QUOTA
     return {ADAPTER: site.adapter_schema, SELECTION: reply}

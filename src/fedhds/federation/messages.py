@@ -13,8 +13,9 @@ kind               to the client                   back to the server
 =================  ==============================  ==========================================
 ``query.hello``    nothing                         the client's number and how much data it has
 ``query.select``   one exchange of the selection:  the client's summary, seconds spent
-                   the server's last reply, the
-                   adapter with the first
+                   the server's last reply; with
+                   the first the adapter, and the
+                   round's stage if it has one
 ``train``          the choice: the last reply or   the trained adapter or its change, counts,
                    a quota; whether to tune        mean loss, seconds spent
 ``evaluate``       the adapter                     sums of scores over its validation samples
@@ -187,6 +188,9 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
 
 QUOTA: Schema = {"quota": ArraySpec("int64", (1,), low=0)}
 """What a purely local method receives: its client's share of the budget."""
+
+STAGE: Schema = {"stage": ArraySpec("int64", (2,), low=1, high=COUNT_LIMIT)}
+"""What the first exchange may bring: which stage the round is of, and of how many."""
 
 
 def read_facts(records: RecordDict, part: Part) -> dict[str, float]:

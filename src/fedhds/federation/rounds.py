@@ -225,7 +225,10 @@ def exchange(
         return {
             c: Content(arrays=adapter | quotas.get(c, {})) for c in record.clients
         }, method_state
-    received: dict[int, dict[str, Arrays]] = dict.fromkeys(record.clients, adapter)
+    stage = {} if schedule.stage is None else {"stage": np.array(schedule.stage, np.int64)}
+    method_state |= stage
+    first = adapter | ({SELECTION: stage} if stage else {})
+    received: dict[int, dict[str, Arrays]] = dict.fromkeys(record.clients, first)
     for step, exchanged in enumerate(method.steps):
         facts = {"round": number, "step": step}
         contents = {client: Content(facts, arrays) for client, arrays in received.items()}

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedhds.selection._agreement import agreement
-from fedhds.selection._finite import check_finite
+from fedhds.selection._alignment import ira
 from fedhds.selection._grouping import NOISE, in_order_of_appearance
 from fedhds.selection.fedhds_aligned import FedHDSAligned
 from fedhds.types import Array, Signals
@@ -61,10 +61,8 @@ class FedHDSQuality(FedHDSAligned):
 
     def sift(self, signals: Signals, labels: Array) -> tuple[Array, Array | None]:
         """Leave out groups of poor quality; return the samples' quality."""
-        ira = signals.arrays["loss_alone"] - signals.arrays["loss_with_prompt"]
-        check_finite("losses", ira)
         agreed = agreement(signals.arrays["mean_states"], self.projection_seed)
-        quality = (_standardised(ira) + _standardised(agreed)) / 2
+        quality = (_standardised(ira(signals)) + _standardised(agreed)) / 2
         groups = range(int(labels.max(initial=NOISE)) + 1)
         medians = [float(np.median(quality[labels == group])) for group in groups]
         poor = np.flatnonzero(np.array(medians) < -self.outlier)
@@ -77,6 +75,6 @@ def _standardised(values: Array) -> Array:
     """Count values in robust standard deviations from their median, clipped."""
     if not len(values):
         return np.zeros(0)
-    gaps = values.astype(np.float64) - np.median(values)
+    gaps = values - np.median(values)
     spread = NORMAL * np.median(np.abs(gaps))
     return np.clip(gaps / spread, -CLIP, CLIP) if spread else np.zeros(len(gaps))
