@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     """A config whose one round asks all clients, with everything that a method may need."""
     folder = tmp_path_factory.mktemp("methods")
     plain = small_config(folder, federation__rounds=1, federation__fraction=1.0)
-    models = {"proxy": plain["model"]["name"], "scorer": "embedded"}  # a question has 500 letters
+    models = {"proxy": plain["model"]["name"], "scorer": "embedded"}  # room for a question
     plain["model"] |= models
     plain["selection"] = {
         "samples": SAMPLES,
@@ -84,5 +84,5 @@ def test_what_a_filter_leaves_out_is_chosen_for_no_budget_and_the_record_says_so
     # of each of the eight clients half, rounded up
     assert 0 <= 2 * summary["samples_used"] - summary["samples_total"] <= CLIENTS
     (line,) = (folder / "select-half" / "rounds.jsonl").read_text().splitlines()
-    remark = f"only {summary['samples_used']} of the {summary['samples_total']} samples asked for"
-    assert json.loads(line)["remarks"] == [f"{remark} could be chosen"]
+    remark = f"only {summary['samples_used']} of the 1000 samples asked for could be chosen"
+    assert json.loads(line)["remarks"] == [remark]

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Context, MetricRecord, RecordDict
+from scorers import scorer
 from tiny import EOS, sample, tiny_language_model
 
 from fedhds import registry
@@ -84,7 +85,9 @@ def traffic(run, tmp_path_factory):
         data = client_data(client)
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
         readers = {
-            name: Reader(model, data.train, 8, name != "tuned", Silent())
+            name: Reader(
+                scorer() if name == "scorer" else model, data.train, 8, name != "tuned", Silent()
+            )
             for name, _ in method.reads().values()
         }
         tuning = TuningOptions()

@@ -178,6 +178,8 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
         record.selection = {n: a.item() for n, a in method_state.items() if a.size == 1}
     if not record.samples:
         record.remarks.append("nothing was selected, so nothing was trained")
+    elif told_short := _shortfall(clients, rounds, record, schedule):
+        record.remarks.append(told_short)
     record.bytes = dict(clients.sent - bytes_before)
     record.seconds = {k: round(v - seconds_before.get(k, 0), 6) for k, v in state.seconds.items()}
     state.counts.update(
@@ -219,7 +221,7 @@ def exchange(
     adapter: dict[str, Arrays] = {ADAPTER: rounds.codec.encode(state.adapter)}
     if schedule.action == "keep":
         return {client: Content(arrays=adapter) for client in record.clients}, method_state
-    budget = _budget(rounds, [clients.samples[client] for client in record.clients])
+    budget = _budget(clients, rounds, record.clients)
     if not method.steps:
         quotas = _quotas(clients, record, budget)
         return {
@@ -390,11 +392,23 @@ def _validation_clients(clients: Clients, rounds: Rounds) -> list[int]:
     return sorted(int(c) for c in rng.choice(holding, rounds.validation_clients, replace=False))
 
 
-def _budget(rounds: Rounds, sizes: list[int]) -> int | None:
+def _budget(clients: Clients, rounds: Rounds, taking_part: list[int]) -> int | None:
     """Return how many samples a round's clients are to select together."""
     if rounds.share is not None:
-        return max(1, round(rounds.share * sum(sizes)))
+        held = sum(clients.samples[client] for client in taking_part)
+        return max(1, round(rounds.share * held))
     return rounds.samples
+
+
+def _shortfall(
+    clients: Clients, rounds: Rounds, record: RoundRecord, schedule: Schedule
+) -> str | None:
+    """Say so where fewer samples were chosen than asked for, as by a filter or failed clients."""
+    asked = _budget(clients, rounds, record.clients)
+    chooses = schedule.action == "choose" and rounds.method.budget != "ignored"
+    if asked is None or not chooses or record.samples >= asked:
+        return None
+    return f"only {record.samples} of the {asked} samples asked for could be chosen"
 
 
 def _quotas(
