@@ -260,8 +260,8 @@ def document(found: dict[str, dict[str, list[dict]]]) -> str:
         "deviations over partitions or seeds. The model that is tuned reads, stands for the proxy "
         "and is the scorer: it has 3 million parameters and was never taught to answer "
         "questions, so `ask-llm` and `deita` show that they run, not what they are worth. CPU "
-        "seconds are beyond those of `random`, of seed 0 alone, one thread, nothing read before; other "
-        "processes ran beside.",
+        "seconds are beyond those of `random`, of seed 0 alone, one thread, nothing read before; "
+        "other processes ran beside.",
         "",
     ]
     for federation in FEDERATIONS:
