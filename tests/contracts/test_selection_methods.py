@@ -7,9 +7,12 @@ import pytest
 
 from fedhds import registry
 from fedhds.rng import generator
+from fedhds.selection._composition import Filtered, Within
 from fedhds.types import Arrays, Signals
 
 SIZES = [12, 1, 0, 30, 3]
+KEEP = 0.8
+"""What filters keep."""
 WIDTHS = {
     "hidden_states": (3, 4),
     "mean_states": (2, 3, 4),
@@ -56,10 +59,31 @@ METHODS += [("density", SMALL | {"space": space}) for space in ("random", "pca")
 METHODS += [("semdedup", {"group_size": 4, "similarity": 0.5})]
 
 
-@pytest.fixture(params=METHODS, ids=str)
+METHODS += [("feddqc", {"keep": 0.2, "stages": 2})]
+METHODS += [("recost", {"rerank": rule}) for rule in ("rank-sum", "rank-shift")]
+METHODS += [("perplexity", {"prefer": which}) for which in ("middle", "high")]
+METHODS += [("global-select", {"layers": "last", "fusion": "pca", "dimensions": 3})]
+
+COMPOSED = [
+    (combine, inner, outer, options)
+    for combine, pairs in {
+        Filtered: [("ifd", "random"), ("semdedup", "fedhds"), ("feddqc", "fedhds-aligned")],
+        Within: [("perplexity", "fedhds"), ("coreset-cent", "fedhds"), ("zip", "fedhds-aligned")],
+    }.items()
+    for inner, outer in pairs
+    for options in [KMEANS if outer == "fedhds-aligned" else {}]
+]
+"""What goes before another method, or inside its groups."""
+
+
+@pytest.fixture(params=METHODS + COMPOSED, ids=str)
 def method(request):
-    name, options = request.param
-    return registry.load("selection", name)(**options)
+    if len(request.param) == 2:
+        name, options = request.param
+        return registry.load("selection", name)(**options)
+    combine, inner, name, options = request.param
+    both = registry.load("selection", inner)(), registry.load("selection", name)(**options)
+    return combine(*both, KEEP) if combine is Filtered else combine(*both)
 
 
 def signals_of(method, sizes=SIZES, same=None):
@@ -182,7 +206,9 @@ def test_budget_is_kept_exactly(method, budget):
     if method.budget == "ignored":
         budget = sum(SIZES)
     chosen = select(method, signals_of(method), budget)
-    assert sum(map(len, chosen.values())) == min(budget, sum(SIZES))
+    # a filter keeps four of five samples: 10 of 12, 1 of 1, 24 of 30 and 3 of 3
+    available = 38 if isinstance(method, Filtered) else sum(SIZES)
+    assert sum(map(len, chosen.values())) == min(budget, available)
 
 
 @pytest.mark.parametrize("budget", [2, 30])
@@ -244,12 +270,15 @@ def test_clients_without_any_sample_choose_nothing(method):
 
 
 def test_non_finite_signals_are_refused(method):
-    numbers = [name for name in method.needs() if name != TEXT]
+    numbers = [need for need, (_, name) in method.reads().items() if name != TEXT]
     if not numbers:
         pytest.skip("the method reads no numbers")
-    for name in numbers:
+    for need in numbers:
         signals = signals_of(method)
-        signals[0].arrays[name][0] = np.nan
+        # inside groups a method sees only the samples of those that were chosen
+        everywhere = isinstance(method, Within)
+        for client in signals if everywhere else [0]:
+            signals[client].arrays[need][slice(None) if everywhere else 0] = np.nan
         with pytest.raises(ValueError, match="finite"):
             select(method, signals, default_budget(method))
 

@@ -1,5 +1,7 @@
 """Two ways to put selection methods together: one before another, or one inside another's groups.
 
+Source: our own
+
 Any two methods go together: the inner one plays its exchanges on the client, as the only one of a
 federation of its own, so that nothing more leaves the client than the outer one sends.
 """
