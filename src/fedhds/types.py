@@ -120,12 +120,14 @@ class Preset(Protocol):
 class Sample:
     """An example and its tokens: what a model reads (``prompt``) and learns (``response``).
 
-    ``response`` ends with the tokenizer's EOS unless ``max_length`` cut it.
+    ``response`` ends with the tokenizer's EOS unless ``max_length`` cut it. ``uninstructed`` is
+    the prompt as it were without any instruction: what the layout of prompts brings along.
     """
 
     example: Example
     prompt: tuple[int, ...]
     response: tuple[int, ...]
+    uninstructed: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:

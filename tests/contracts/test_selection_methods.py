@@ -18,6 +18,7 @@ WIDTHS = {
     "mean_states": (2, 3, 4),
     "loss_with_prompt": (),
     "loss_alone": (),
+    "loss_uninstructed": (),
     "words": (16,),
     "yes_probability": (),
     "ratings": (2,),

@@ -7,9 +7,10 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from fedhds.data.prompts import BATCH, PROMPTS, encode_all, encode_whole, render
-from fedhds.types import Example, UserError
+from fedhds.types import Example, Sample, UserError
 
 Make = Callable[..., Example]
+Encode = Callable[..., tuple[list[Sample], int]]
 BOS, EOS = 0, 1
 
 
@@ -73,6 +74,30 @@ def test_tokens_spell_the_prompt_and_the_response(
     text = render(example, prompt, tokenizer)
     assert tokenizer.decode(list(sample.prompt)) == (text if prompt == "chat" else f"<s>{text}")
     assert tokenizer.decode(list(sample.response)) == "vier ü</s>"
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("encoded", [encode_all, encode_whole])
+def test_without_an_instruction_the_layout_is_left(
+    make: Make, tokenizer: PreTrainedTokenizerFast, prompt: str, encoded: Encode
+) -> None:
+    both, _ = encoded([make(), make("b", instruction="other", input="i")], prompt, tokenizer, 1000)
+    nothing = encode(make(instruction="", input=""), prompt, tokenizer, 1000)
+    assert nothing is not None
+    assert {sample.uninstructed for sample in both} == {nothing.prompt}
+
+
+def test_template_that_refuses_an_empty_turn_leaves_nothing(
+    make: Make, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    strict = copy.deepcopy(tokenizer)
+    strict.chat_template = (
+        "{% for m in messages %}{% if not m.content %}{{ raise_exception('empty') }}{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    )
+    sample = encode(make(), "chat", strict, 1000)
+    assert sample is not None
+    assert sample.uninstructed == ()
 
 
 @pytest.mark.parametrize("prompt", ["alpaca", "plain"])

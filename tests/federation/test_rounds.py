@@ -220,7 +220,7 @@ def test_a_stage_begins_with_scores_of_the_adapter_as_it_is_then(tmp_path):
             set_adapter_arrays(model, state.adapter)
         losses = [
             compute(name, model, random_samples(7, seed=3), 4, Silent())
-            for name in ("loss_alone", "loss_with_prompt")
+            for name in ("loss_uninstructed", "loss_with_prompt")
         ]
         expected.append(losses[0] - losses[1])
         state, _, _ = play_rounds(tmp_path, FedDQC(), state, rounds=round)

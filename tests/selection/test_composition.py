@@ -139,7 +139,7 @@ def test_needs_name_their_models():
     method = Filtered(IFD(), FedHDS(), 0.5)
     assert method.needs() == (
         "base/loss_with_prompt",
-        "base/loss_alone",
+        "base/loss_uninstructed",
         "tuned/hidden_states",
     )
 

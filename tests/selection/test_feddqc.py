@@ -16,7 +16,7 @@ BIN = 1 / 32
 def client(scores):
     """Make signals of samples whose prompts lower their losses by ``scores``."""
     alone = np.full(len(scores), 20.0, np.float32)
-    arrays = {"loss_alone": alone, "loss_with_prompt": alone - np.float32(scores)}
+    arrays = {"loss_uninstructed": alone, "loss_with_prompt": alone - np.float32(scores)}
     return Signals(len(scores), arrays)
 
 
@@ -87,7 +87,11 @@ def test_rounds_are_divided_into_stages_that_begin_with_everyone(rounds, stages,
 def test_threshold_is_the_pooled_quantile_to_a_bin(scores, keep):
     federation = Federation(FedDQC(keep, 1), scores)
     chosen = federation.play()
-    pooled = np.sort(np.concatenate([ira(signals) for signals in federation.signals.values()]))
+    losses = [
+        [signals.arrays[need] for need in FedDQC().needs()]
+        for signals in federation.signals.values()
+    ]
+    pooled = np.sort(np.concatenate([ira(*each) for each in losses]))
     goal = max(round(keep * len(pooled)), 1)
     if not len(pooled):
         assert set(map(len, chosen.values())) == {0}

@@ -48,6 +48,22 @@ def test_equal_the_losses_that_transformers_gives_one_by_one(architecture, sampl
         assert by_itself == pytest.approx(expected, abs=1e-5, rel=1e-5)
 
 
+def test_without_its_instruction_a_response_stands_behind_the_rest_of_the_prompt(samples):
+    model, bare = tiny_language_model(), (BOS, 7, 8)
+    given = [dataclasses.replace(one, uninstructed=bare) for one in samples]
+    found = compute("loss_uninstructed", model, given, 3, QUIET)
+    expected = [transformers_own(model, bare, one.response) for one in samples]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_where_prompts_have_no_layout_a_response_stands_alone(samples):
+    model = tiny_language_model()
+    found, alone = (
+        compute(n, model, samples, 3, QUIET) for n in ("loss_uninstructed", "loss_alone")
+    )
+    np.testing.assert_array_equal(found, alone)
+
+
 def test_without_bos_a_response_alone_stands_after_eos(samples):
     model = without_bos(tiny_language_model("gpt2"))
     _, alone = both(model, samples)
@@ -99,7 +115,7 @@ def test_sample_without_a_response_has_the_loss_of_a_guess(model, samples):
         np.testing.assert_allclose(found[1:], whole[1:], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["loss_with_prompt", "loss_alone"])
+@pytest.mark.parametrize("name", ["loss_with_prompt", "loss_alone", "loss_uninstructed"])
 def test_losses_that_are_not_finite_are_refused(model, samples, name):
     torch.nn.init.constant_(model.base.lm_head.weight, torch.inf)
     with pytest.raises(ValueError, match="losses are not finite"):

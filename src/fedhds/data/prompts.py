@@ -109,8 +109,9 @@ def encode_all(
     cut_away : int
         How many examples were left out as no token of their response fits.
     """
+    bare = _uninstructed(prompt, tokenizer)
     samples = [
-        Sample(example, head, tail[: max_length - len(head)])
+        Sample(example, head, tail[: max_length - len(head)], bare)
         for example, head, tail in _tokenised(examples, prompt, tokenizer)
         if len(head) < max_length
     ]
@@ -132,10 +133,21 @@ def encode_whole(
         How many were longer than ``max_length``.
     """
     samples, cut = [], 0
+    bare = _uninstructed(prompt, tokenizer)
     for example, head, tail in _tokenised(examples, prompt, tokenizer):
-        samples.append(Sample(example, head[:max_length], tail[: max(0, max_length - len(head))]))
+        room = max(0, max_length - len(head))
+        samples.append(Sample(example, head[:max_length], tail[:room], bare))
         cut += len(head) + len(tail) > max_length
     return samples, cut
+
+
+def _uninstructed(prompt: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens of a prompt without any instruction, or none if a template refuses it."""
+    try:
+        text = render(Example("", "", "", "", ()), prompt, tokenizer)
+    except UserError:
+        return ()
+    return tuple(prompt_tokens([text], prompt, tokenizer)[0])
 
 
 def _tokenised(

@@ -5,27 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from fedhds.selection._finite import check_finite
-from fedhds.types import Array, Signals
+from fedhds.types import Array
 
 
-def ira(signals: Signals) -> Array:
+def ira(prompted: Array, bare: Array) -> Array:
     """Return the instruction-response alignment of FedDQC (arXiv 2410.11540), per token.
 
-    Reads ``loss_alone`` and ``loss_with_prompt``, each a mean over the response's tokens.
+    Parameters
+    ----------
+    prompted, bare : ndarray, shape (n_samples,)
+        The mean loss of each response with its instruction and without.
 
     Returns
     -------
     ndarray of float64, shape (n_samples,)
-        By how much the prompt lowers the loss of the response, in natural logarithms: -ln IFD.
-        A wrong answer is no likelier with its prompt than without.
+        By how much the instruction lowers the loss of the response, in natural logarithms: -ln
+        IFD. A wrong answer is no likelier with its instruction than without.
 
     Raises
     ------
     ValueError
         If a loss is not finite.
     """
-    alone, prompted = (signals.arrays[name] for name in ("loss_alone", "loss_with_prompt"))
-    for losses in (alone, prompted):
+    for losses in (prompted, bare):
         check_finite("losses", losses)
-    aligned: Array = alone.astype(np.float64) - prompted
+    aligned: Array = bare.astype(np.float64) - prompted
     return aligned

@@ -11,13 +11,14 @@ are left in the last. What lies below is not lost: the next stage scores it agai
 
 Deviations from the paper: the threshold comes from the share of all samples to ``keep``, as the
 paper tunes it and gives no value; losses are means over tokens and not sums, as in the published
-code, since sums are the higher the longer an answer is; a stage takes one in K - k + 1 (the K - k
-of algorithm 1 is 0 in the last); at a stage's start all clients take part, and so tune; without a
-budget a round tunes on the whole set of the stage, with one on a random draw of it; the
-aggregation is whatever the run's is. From the published code: it scores once, before training,
-by the untuned model; it cuts each client by its own quantile, which takes too much of noisy
-clients and too little of clean ones; it never uses the remainder of a division into stages, and
-fails with fewer rounds than stages.
+code, since sums are the higher the longer an answer is; an answer without its instruction stands
+behind the layout of prompts and not alone (`signals.loss_uninstructed`); a stage takes one in K - k
++ 1 (the K - k of algorithm 1 is 0 in the last); at a stage's start all clients take part, and so
+tune; without a budget a round tunes on the whole set of the stage, with one on a random draw of it;
+the aggregation is whatever the run's is. From the published code: it scores once, before training,
+by the untuned model; it cuts each client by its own quantile, which takes too much of noisy clients
+and too little of clean ones; it never uses the remainder of a division into stages, and fails with
+fewer rounds than stages.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class FedDQC(SelectionMethod):
 
     def needs(self) -> tuple[str, ...]:
         """Need both losses, of the model as it is at a stage's start."""
-        return ("loss_with_prompt", "loss_alone")
+        return ("loss_with_prompt", "loss_uninstructed")
 
     def schedule(self, round: int, rounds: int) -> Schedule:
         """Divide the rounds into stages as equal as can be; all clients are there at the start."""
@@ -130,7 +131,8 @@ class FedDQC(SelectionMethod):
         """
         stage = received.get("stage", ONLY_STAGE)
         if not np.array_equal(memory.get("stage", ()), stage):
-            memory = _scored(ira(signals), memory) | {"stage": stage}
+            losses = (signals.arrays[need] for need in self.needs())
+            memory = _scored(ira(*losses), memory) | {"stage": stage}
         left = memory["scores"][~memory["earlier"]]
         histogram = np.bincount(np.searchsorted(EDGES[1:], left, side="right"), minlength=BINS)
         return {"histogram": histogram, "earlier": np.array([memory["earlier"].sum()])}, memory

@@ -62,7 +62,8 @@ class FedHDSQuality(FedHDSAligned):
     def sift(self, signals: Signals, labels: Array) -> tuple[Array, Array | None]:
         """Leave out groups of poor quality; return the samples' quality."""
         agreed = agreement(signals.arrays["mean_states"], self.projection_seed)
-        quality = (_standardised(ira(signals)) + _standardised(agreed)) / 2
+        aligned = ira(signals.arrays["loss_with_prompt"], signals.arrays["loss_alone"])
+        quality = (_standardised(aligned) + _standardised(agreed)) / 2
         groups = range(int(labels.max(initial=NOISE)) + 1)
         medians = [float(np.median(quality[labels == group])) for group in groups]
         poor = np.flatnonzero(np.array(medians) < -self.outlier)

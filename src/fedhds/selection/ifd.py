@@ -9,7 +9,8 @@ reason. Of the others the highest are still to be learned.
 
 Deviations: the frozen base (or ``model.proxy``, as Li et al. do in "Superfiltering", arXiv
 2402.00530) reads the samples, and no model that was trained on some of them first; each client
-ranks its own samples; both losses are of the same tokens (see `signals.loss_alone`).
+ranks its own samples; a response without its instruction stands behind the layout of prompts and
+not alone (`signals.loss_uninstructed`); both losses are of the same tokens.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ class IFD(SelectionMethod):
     signal_model: ClassVar[Literal["base"]] = "base"
 
     def needs(self) -> tuple[str, ...]:
-        """Need the mean losses of each response with and without its prompt."""
-        return ("loss_with_prompt", "loss_alone")
+        """Need the mean losses of each response with and without its instruction."""
+        return ("loss_with_prompt", "loss_uninstructed")
 
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
     ) -> Coreset:
         """Take ``received["quota"]`` samples, of equal ones the first (client)."""
-        scores = ifd(signals)
+        scores = ifd(*(signals.arrays[need] for need in self.needs()))
         # what misleads comes last, the least misleading first
         order = np.lexsort((np.where(scores < 1, -scores, scores), scores >= 1))
         return Coreset.of(order[: int(received["quota"][0])])
 
 
-def ifd(signals: Signals) -> Array:
-    """Return each sample's IFD, float64, shape (n_samples,): exp(-IRA)."""
-    return np.exp(-ira(signals))
+def ifd(prompted: Array, bare: Array) -> Array:
+    """Return each sample's IFD, float64, shape (n_samples,): exp(-IRA) of the losses of `ira`."""
+    return np.exp(-ira(prompted, bare))

@@ -62,7 +62,7 @@ def key(name: str, model: LanguageModel, samples: Sequence[Sample], batch_size: 
     """Digest everything that a signal's numbers depend on."""
     # the texts, too: tokens are cut where the model's positions end, and words are not
     examples = [sample.example for sample in samples]
-    held = [(sample.prompt, sample.response) for sample in samples]
+    held = [(sample.prompt, sample.response, sample.uninstructed) for sample in samples]
     told = [(example.instruction, example.input, example.output) for example in examples]
     place = str(model.device), torch.get_num_threads(), batch_size, model.filler
     versions = FORMAT, torch.__version__, transformers.__version__, np.__version__
