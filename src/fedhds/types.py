@@ -149,7 +149,7 @@ class ClientData:
 
 @dataclass(frozen=True)
 class Signals:
-    """Per-sample numbers of one client, private to it.
+    """What is known of each sample of one client, private to it: numbers, or texts as bytes.
 
     ``arrays`` maps a signal's name to an array whose first axis is the client's
     ``samples`` training samples, in their order.
