@@ -366,10 +366,19 @@ def test_filter_goes_before_what_is_inside_the_groups():
     assert type(method.outer).__name__ == "Within"
 
 
+def test_share_that_a_filter_keeps_is_that_of_a_method_with_such_an_option():
+    given = ["selection.filter.method=feddqc", "selection.filter.keep=0.7"]
+    loaded = config.load(None, given)
+    assert loaded.selection.filter.keep == loaded.selection_method.keep == 0.7
+    assert loaded.selection_method.inner.keep == 0.7
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("filter={}", "selection.filter.method Field required"),
+        ("filter={}", "selection.filter.method has no default"),
+        ("filter={method: ifd, 5: 3}", "unknown key 'selection.filter.5'"),
+        ("filter={method: ifd, kep: 1}", "unknown key 'selection.filter.kep'; did you mean"),
         ("filter.method=idf", "selection.filter.method: unknown selection 'idf'; did you mean"),
         ("filter={method: ifd, keep: 1}", "selection.filter.keep should be less than 1"),
         ("filter={method: ifd, prefer: low}", "unknown key 'selection.filter.prefer'; there are: "),
@@ -385,7 +394,7 @@ def test_mistake_in_a_method_before_or_inside_another_names_its_key(override, se
 
 def test_method_without_groups_has_no_inside():
     sentence = mistake(None, "selection={method: random, samples: 5, within: {method: ifd}}")
-    assert sentence.startswith("selection.within: method has no groups to choose within")
+    assert sentence.startswith("selection.within: selection.method has no groups to choose within")
 
 
 def test_unread_scorer_and_knowledge_are_noticed():

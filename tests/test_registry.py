@@ -69,6 +69,13 @@ def test_file_of_a_method_has_its_name_and_its_source(kind, name):
     method = registry.load(kind, name)
     assert Path(inspect.getfile(method)).stem.replace("_", "-") == name == name.lower()
     assert registry.source(kind, name)
+    assert "Deviations" not in registry.source(kind, name)
+
+
+def test_source_of_several_lines_is_told_whole():
+    told = registry.source("selection", "k-center")
+    assert told.startswith('Sener and Savarese, "Active Learning')
+    assert told.endswith("greedy as Gonzalez 1985")
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)

@@ -176,6 +176,7 @@ def _begin_or_go_on(
         run_folder.begin(folder, experiment, verb)
         return RunState(adapter_arrays(experiment.model.model)), None
     run_folder.check_data(folder, experiment.data.fingerprint)
+    run_folder.check_knowledge(folder, experiment.knowledge)
     run_folder.clear_temporaries(folder)
     if state.round < experiment.config.federation.rounds:
         check_kept(folder, state.lines)

@@ -81,7 +81,7 @@ def judge(
     coresets = {"method": chosen, "coreset-cent": central}
     spaces = _spaces(examples, sentences, config, progress)
     found = {
-        "method": config.selection.method,
+        "method": config.selection_name,
         "seed": config.seed,
         "size": len(chosen),
         "samples": len(examples),

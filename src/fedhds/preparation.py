@@ -86,6 +86,15 @@ class Experiment:
     frozen: Mapping[SignalModel, tuple[LanguageModel, ByClient]] = field(default_factory=dict)
 
     @property
+    def knowledge(self) -> str | None:
+        """A digest of what is read with public knowledge in front, if anything is."""
+        if "knowledge" not in self.frozen:
+            return None
+        _, clients = self.frozen["knowledge"]
+        prompts = [sample.prompt for samples in clients for sample in samples]
+        return sha256(repr(prompts).encode()).hexdigest()
+
+    @property
     def unseen(self) -> list[Sample]:
         """The unseen samples that this experiment evaluates on."""
         return choose(self.data.unseen, self.config.evaluation.per_task, self.config.seed)

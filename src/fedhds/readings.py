@@ -48,9 +48,8 @@ def base_source(config: Config) -> Pretrained:
 def frozen_sources(config: Config) -> dict[SignalModel, Pretrained]:
     """Say the same of the proxy and the scorer, where the selection reads with them."""
     model = config.model
-    dtype = model.proxy_dtype or model.dtype
     named: dict[SignalModel, tuple[str | None, str]] = {
-        "proxy": (config.proxy, dtype),
+        "proxy": (config.proxy, model.proxy_dtype or model.dtype),
         "scorer": (config.scorer, model.dtype),
     }
     return {
@@ -123,7 +122,9 @@ def _informed(config: Config, base: Readings, progress: Progress) -> Readings:
     prompt = _prompt(config, base.tokenizer)
     knowledge = str(config.selection.knowledge)
     made = read_with_knowledge(base.samples, knowledge, prompt, base.tokenizer, longest)
-    progress.say("notice", str(made), **made.counts)
+    nothing = made.counts["without"] == made.counts["samples"]
+    event, prefix = ("warning", "warning: ") if nothing else ("notice", "")
+    progress.say(event, f"{prefix}{made}", **made.counts)
     return replace(base, samples=made.readings)
 
 

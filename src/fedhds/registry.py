@@ -63,12 +63,14 @@ def load(kind: str, name: str) -> type[Any]:
 
 
 def source(kind: str, name: str) -> str:
-    """Return the line after ``Source:`` in the docstring of the method's module."""
+    """Return what follows ``Source:`` in the docstring of the method's module, up to a blank line.
+
+    Deviations on the next line end it, too.
+    """
     module = inspect.getmodule(load(kind, name))
-    lines = (inspect.getdoc(module) or "").splitlines()
-    return next(
-        (line.removeprefix("Source:").strip() for line in lines if line.startswith("Source:")), ""
-    )
+    _, _, told = f"\n{inspect.getdoc(module) or ''}".partition("\nSource:")
+    ends = told.replace("\nDeviations", "\n\n").split("\n\n")
+    return " ".join(ends[0].split())
 
 
 def _own(kind: str) -> set[str]:

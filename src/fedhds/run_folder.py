@@ -73,6 +73,12 @@ def check_data(folder: Path, fingerprint: str) -> None:
         raise UserError(f"the data changed since '{folder}' was begun")
 
 
+def check_knowledge(folder: Path, knowledge: str | None) -> None:
+    """Refuse to go on with a run whose public knowledge changed since it began."""
+    if _record(folder).get("knowledge") != knowledge:
+        raise UserError(f"selection.knowledge holds something else since '{folder}' was begun")
+
+
 def default(name: str, verb: Verb) -> Path:
     """Return the run folder of a config's name where the user gives none."""
     return Path("runs") / (name if verb == "run" else f"{name}-{verb}")
@@ -119,7 +125,8 @@ def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
     for name in OWNED:
         _remove(folder / name)
     data = experiment.data
-    write_json(folder / "run.json", {"verb": verb, "data": data.fingerprint, "skew": data.skew})
+    record = {"verb": verb, "data": data.fingerprint, "knowledge": experiment.knowledge}
+    write_json(folder / "run.json", record | {"skew": data.skew})
     write_text(folder / "config.yaml", experiment.config.to_yaml())
 
 

@@ -126,6 +126,7 @@ class SiteOpener:
 def _prepare_sites(opener: SiteOpener) -> list[Site]:
     experiment = prepare(configuration.parse(json.loads(opener.config)), Silent())
     run_folder.check_data(opener.folder, experiment.data.fingerprint)
+    run_folder.check_knowledge(opener.folder, experiment.knowledge)
     return build_sites(experiment, opener.folder, opener.verb, Silent())
 
 

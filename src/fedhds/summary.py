@@ -32,7 +32,7 @@ def summarise(experiment: Experiment, state: RunState, resumed_from: int | None)
     """
     config, data = experiment.config, experiment.data
     summary: dict[str, Any] = {
-        "method": config.selection.method,
+        "method": config.selection_name,
         "private": config.selection_method.private,
         "base_model": public_name(config.model.name),
         "seed": config.seed,

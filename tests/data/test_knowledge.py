@@ -50,6 +50,12 @@ def test_examples_are_read_and_copies_left_out(tmp_path, name):
     assert base.dropped == {"duplicate": 1, "no_instruction": 1}
 
 
+def test_examples_without_an_answer_teach_nothing_and_are_left_out(tmp_path):
+    blank = {"instruction": "What?", "input": "", "output": " "}
+    found = read_knowledge(write(tmp_path / "base.jsonl", [*CAPITALS, blank]))
+    assert (len(found.examples), found.dropped) == (3, {"no_output": 1})
+
+
 def test_paragraphs_are_read_from_a_folder(tmp_path):
     write(tmp_path / "a.jsonl", [{"text": "Lima lies in Peru."}, {"text": " "}])
     write(tmp_path / "b.jsonl", [{"text": None, "id": 3}, {"text": "Nairobi lies in Kenya."}])

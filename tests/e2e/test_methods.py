@@ -78,6 +78,32 @@ def test_filter_and_inner_method_are_named_in_the_runs_configuration(folder):
     assert kept["within"]["minimum_bytes"] == 64  # the inner method's defaults are filled in
 
 
+def test_results_name_the_whole_composition(folder):
+    composed = ["method=fedhds", "filter={method: ifd}", "within={method: random}"]
+    summary, _ = call("run", folder, "named", *composed)
+    assert summary["method"] == "fedhds (filter ifd, within random)"
+
+
+def test_run_whose_knowledge_changed_is_not_gone_on_with(folder, tmp_path):
+    base = write_rows(tmp_path / "public.jsonl", rows("task3", 30))
+    arguments = ["select", str(folder / "all.yaml"), "--out", str(tmp_path / "run"), "--resume"]
+    arguments += ["--set", "selection.method=recost", "--set", f"selection.knowledge={base}"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    (tmp_path / "run" / "summary.json").unlink()  # as of a run that was killed near its end
+    write_rows(base, rows("task5", 30))
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2
+    assert "selection.knowledge holds something else since" in again.output
+
+
+def test_knowledge_that_nothing_is_found_in_is_warned_of(folder, tmp_path):
+    base = write_rows(tmp_path / "far.jsonl", [{"text": "Quite other words."}])
+    arguments = ["select", str(folder / "all.yaml"), "--out", str(tmp_path / "run")]
+    arguments += ["--set", "selection.method=recost", "--set", f"selection.knowledge={base}"]
+    done = CliRunner().invoke(app, arguments)
+    assert "warning: 111 of 111 samples are read without knowledge" in done.output
+
+
 def test_what_a_filter_leaves_out_is_chosen_for_no_budget_and_the_record_says_so(folder):
     half = ["method=random", "samples=1000", "filter={method: perplexity, keep: 0.5}"]
     summary, _ = call("select", folder, "half", *half)

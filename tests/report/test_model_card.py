@@ -94,6 +94,19 @@ def test_proxy_is_named_without_its_place():
     assert "somebody" not in card
 
 
+def test_filter_is_told_and_knowledge_named_without_its_place():
+    known = summary()
+    known["config"]["model"]["scorer"] = "/home/somebody/judge"
+    known["config"]["selection"] |= {
+        "filter": {"method": "ifd", "keep": 0.5},
+        "knowledge": "/home/somebody/flan.jsonl",
+    }
+    card = model_card(known)
+    assert "filter: (method: ifd, keep: 0.5), knowledge: flan.jsonl" in card
+    assert "| scorer | judge |" in card
+    assert "somebody" not in card
+
+
 def test_run_that_was_not_evaluated_says_so():
     assert "It was not evaluated." in model_card(summary(rouge_l_before=None))
 

@@ -16,6 +16,16 @@ from fedhds.types import Silent, UserError
 YES, QUALITY = yes_probability.QUESTION, ratings.QUALITY
 
 
+class Heard(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, event, text, **facts):
+        self.lines.append(text)
+
+
 def asked(model, question=YES, samples=SAMPLES, batch_size=3):
     texts = [texts_of(sample.example) for sample in samples]
     return ask(model, question, texts, batch_size, Silent(), "question")
@@ -145,6 +155,9 @@ def test_long_samples_are_cut_and_questions_never(tokenizer, architecture):
         assert tokens[-len(last) :] == last
         assert len(tokens) == 700 or prompt == response == 10
         counts.append([tokens.count(letter) for letter in letters])
+    told = Heard()
+    ask(model, YES, [("Q" * 900, "Z"), ("Q", "Z")], 2, told, "asked")
+    assert [line.startswith("warning: 1 of 2 samples are longer") for line in told.lines] == [True]
     # what is short stays whole, and two long parts share the room
     assert counts[0] == [10, 10]
     assert counts[1][1] == counts[2][0] == 10

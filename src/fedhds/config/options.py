@@ -7,7 +7,8 @@ import difflib
 import re
 import reprlib
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -70,8 +71,11 @@ def sentence_of(error: ValidationError, cls: type[Any], section: str) -> str:
     if problem in ("extra_forbidden", "invalid_key"):
         model = cls
         for part in parts[:-1]:
-            model = model.model_fields[part].annotation
+            kind = model.model_fields[part].annotation
+            model = next((each for each in get_args(kind) if each is not NoneType), kind)
         return unknown_key(parts[-1], list(model.model_fields), ".".join(parts[:-1]))
+    if problem == "missing":
+        return f"{key} has no default and must be set"
     if problem == "model_type":
         return no_mapping(key, first["input"])
     # a value of several possible kinds gives one error for each

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fedhds import registry
-from fedhds.config.options import build, build_method, no_mapping
+from fedhds.config.options import build, build_method, fields_of, no_mapping, unknown_key
 from fedhds.config.text import to_yaml
 from fedhds.selection._composition import Filtered, Within
 from fedhds.tuning.options import TuningOptions
@@ -130,7 +130,7 @@ class SelectionConfig(MethodSection):
     share: Annotated[float, Field(gt=0, le=1)] | None = None
     filter: FilterSection | None = None
     within: InnerSection | None = None
-    knowledge: str | None = None
+    knowledge: Annotated[str, Field(min_length=1)] | None = None
 
 
 class FederationConfig(Section):
@@ -233,6 +233,14 @@ class Config(Section):
         return method
 
     @property
+    def selection_name(self) -> str:
+        """The method's name, and those of what goes before it and inside it."""
+        section = self.selection
+        parts = (("filter", section.filter), ("within", section.within))
+        inner = ", ".join(f"{key} {part.method}" for key, part in parts if part is not None)
+        return f"{section.method} ({inner})" if inner else section.method
+
+    @property
     def reads(self) -> frozenset[SignalModel]:
         """What the selection reads its signals with."""
         return frozenset(model for model, _ in self.selection_method.reads().values())
@@ -312,7 +320,11 @@ def _inner(key: str, part: InnerSection) -> SelectionMethod:
         cls = registry.load("selection", part.method)
     except UserError as error:
         raise UserError(f"{section}.method: {error}") from error
-    method: SelectionMethod = build(cls, part.options, section)
+    own, known = type(part).model_fields, fields_of(cls)
+    if unknown := [option for option in part.options if option not in known]:
+        raise UserError(unknown_key(unknown[0], [*own, *known], section))
+    shared = {name: getattr(part, name) for name in own if name in known}  # feddqc's keep
+    method: SelectionMethod = build(cls, part.options | shared, section)
     return method
 
 

@@ -130,9 +130,11 @@ def read_knowledge(base: str) -> Examples:
     rows, where = read_source(base, KEY), f"{KEY}: '{base}'"
     columns = dict.fromkeys(column for row in rows for column in row)
     if {"instruction", "output"} <= columns.keys():
-        examples, dropped, noted = to_examples(rows, {}, where)
+        found, dropped, _ = to_examples(rows, {}, where)
+        examples = [example for example in found if example.output.strip()]
+        dropped["no_output"] += len(found) - len(examples)
     elif "text" in columns:
-        examples, noted = _paragraphs(rows, where), Counter()
+        examples = _paragraphs(rows, where)
         dropped = Counter(no_text=len(rows) - len(examples))
     else:
         raise UserError(
@@ -145,7 +147,7 @@ def read_knowledge(base: str) -> Examples:
     for example in examples:
         unique.setdefault((example.instruction, example.input, example.output), example)
     copies = Counter(duplicate=len(examples) - len(unique))
-    return Examples(list(unique.values()), +(dropped + copies), noted)
+    return Examples(list(unique.values()), +(dropped + copies))
 
 
 def _paragraphs(rows: Sequence[Row], where: str) -> list[Example]:

@@ -115,10 +115,12 @@ def _settings(summary: Summary) -> str:
     rows = {
         "base model": _text(summary["base_model"]),
         "revision": _text(model["revision"] or "not pinned"),
-        **({"proxy": _text(public_name(model["proxy"]))} if model["proxy"] else {}),
+        **{
+            kind: _text(public_name(model[kind])) for kind in ("proxy", "scorer") if model.get(kind)
+        },
         "adapter": _options(config["adapter"]),
         "prompt": _options({key: config["data"][key] for key in ("prompt", "max_length")}),
-        "selection": _options(config["selection"]),
+        "selection": _options(_public(config["selection"])),
         "aggregation": _options(config["aggregation"]),
         "tuning": _options(config["tuning"]),
         "rounds": rounds if best is None else f"{rounds}; the adapter of round {best} is the best",
@@ -131,10 +133,20 @@ def _settings(summary: Summary) -> str:
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
+def _public(selection: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where on this machine public knowledge lies."""
+    knowledge = selection.get("knowledge")
+    return {**selection, "knowledge": knowledge and public_name(knowledge)}
+
+
 def _options(section: Mapping[str, Any]) -> str:
-    """Write a section's keys that are set in one line."""
+    """Write a section's keys that are set in one line, those of a section within in brackets."""
     return ", ".join(
-        f"{_text(key)}: {_text(value)}" for key, value in section.items() if value is not None
+        f"{_text(key)}: ({_options(value)})"
+        if isinstance(value, Mapping)
+        else f"{_text(key)}: {_text(value)}"
+        for key, value in section.items()
+        if value is not None
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -52,6 +52,9 @@ def choose_alone(
 class _Composed(SelectionMethod):
     """A method with another one before it or inside it, which all else is as of the outer one."""
 
+    key: ClassVar[str]
+    """Where the inner method's options stand."""
+
     inner: SelectionMethod
     outer: SelectionMethod
 
@@ -82,12 +85,15 @@ class _Composed(SelectionMethod):
 
     def check_layers(self, layers: int) -> None:
         """Refuse what either refuses."""
-        self.inner.check_layers(layers)
         self.outer.check_layers(layers)
+        try:
+            self.inner.check_layers(layers)
+        except ValueError as error:
+            raise ValueError(f"{self.key}.{error}") from error
 
     def unused(self) -> tuple[str, ...]:
-        """Name the outer method's."""
-        return self.outer.unused()
+        """Name the outer method's, and the inner one's by where they stand."""
+        return (*self.outer.unused(), *(f"{self.key}.{name}" for name in self.inner.unused()))
 
     def schedule(self, round: int, rounds: int) -> Schedule:
         """Keep to the outer method's."""
@@ -128,6 +134,8 @@ class Filtered(_Composed):
         The share of a client's samples that is kept, rounded up.
     """
 
+    key: ClassVar[str] = "filter"
+
     keep: float
 
     def seen(
@@ -160,13 +168,17 @@ class Within(_Composed):
     takes from no group stays.
     """
 
+    key: ClassVar[str] = "within"
+
     outer: GroupingMethod
 
     def __post_init__(self) -> None:
         """Refuse an outer method that has no groups, and an inner one that takes everything."""
         super().__post_init__()
         if not isinstance(self.outer, GroupingMethod):
-            raise ValueError("method has no groups to choose within: take fedhds or one of its kin")
+            raise ValueError(
+                "selection.method has no groups to choose within: take fedhds or one of its kin"
+            )
 
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator

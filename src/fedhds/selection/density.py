@@ -45,6 +45,9 @@ from fedhds.selection._in_shared_space import InSharedSpace, of_small_clients
 from fedhds.selection._race import counted, density, hashed
 from fedhds.types import Array, Arrays, ArraySpec, Coreset, Exchange, Memory, Signals, State
 
+LARGEST = 2**26
+"""Counts that a client may be asked for: 256 MiB."""
+
 MOST = 2**31 - 1
 """A bucket of more samples counts as this; it is what int32 holds."""
 
@@ -80,6 +83,8 @@ class Density(InSharedSpace):
         for name, least in (("rows", 1), ("buckets", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
+        if self.rows * self.buckets > LARGEST:
+            raise ValueError(f"rows times buckets must be at most {LARGEST:,}")
         if not 0 < self.bandwidth < np.inf:
             raise ValueError("bandwidth must be above 0 and finite")
 

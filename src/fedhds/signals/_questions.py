@@ -120,7 +120,14 @@ def ask(
         If a probability is not finite.
     """
     asked = frame(model, question)
-    sequences = _filled(asked, texts, model)
+    sequences, cut = _filled(asked, texts, model)
+    if cut:
+        progress.say(
+            "warning",
+            f"warning: {cut} of {len(texts)} samples are longer than the {asked.room} tokens that "
+            "the scorer has room for beside its question, and are read cut",
+            cut=cut,
+        )
     found = np.empty((len(texts), len(asked.answers)))
     batches = by_length([len(sequence) for sequence in sequences], batch_size, model.device)
     with inference(model.model):
@@ -227,14 +234,15 @@ def _start(model: LanguageModel) -> int:
 
 def _filled(
     asked: Frame, texts: Sequence[tuple[str, ...]], model: LanguageModel
-) -> list[list[int]]:
-    """Put each sample's texts into the question, as plain text and cut to the room there is."""
+) -> tuple[list[list[int]], int]:
+    """Put each sample's texts into the question, as plain text; count those that are cut."""
     tokenised = [
         tokens_of(list(map(_disarmed, kind)), model.tokenizer, special=False, plain=True)
         for kind in zip(*texts, strict=True)
     ]
-    sequences = []
+    sequences, cut = [], 0
     for parts in zip(*tokenised, strict=True):
+        cut += sum(map(len, parts)) > asked.room
         pairs = zip(asked.pieces, [*_cut(parts, asked.room), []], strict=True)
         sequences.append(list(chain(*chain(*pairs))))
     largest = max(chain(*sequences, *asked.answers, asked.begun))
@@ -242,7 +250,7 @@ def _filled(
         raise UserError(
             f"{KEY}: the tokenizer gives token {largest}, but the model has embeddings of {known}"
         )
-    return sequences
+    return sequences, cut
 
 
 def _disarmed(text: str) -> str:
