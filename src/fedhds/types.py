@@ -325,6 +325,10 @@ class SelectionMethod(Protocol):
         """Say what happens in ``round`` (from 1) of ``rounds``."""
         return Schedule()
 
+    def held(self, samples: int) -> int:
+        """Say how many of a client's samples it chooses among: by these a budget is divided."""
+        return samples
+
     @abstractmethod
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator

@@ -140,7 +140,7 @@ def select(method, signals, budget=None, seed=0, dropout_after=None, state=None,
     if not method.steps and budget is not None:
         from fedhds.selection._budget import apportion
 
-        quotas = apportion(budget, [signals[c].samples for c in sorted(signals)])
+        quotas = apportion(budget, [method.held(signals[c].samples) for c in sorted(signals)])
         received = {
             c: {"quota": np.array([q])} for c, q in zip(sorted(signals), quotas, strict=True)
         }
@@ -202,7 +202,7 @@ def test_weights_and_groups_go_with_the_indices(method):
         assert (coreset.weights > 0).all()
 
 
-@pytest.mark.parametrize("budget", [1, 7, 46, 1000])
+@pytest.mark.parametrize("budget", [1, 7, 37, 38, 46, 1000])
 def test_budget_is_kept_exactly(method, budget):
     if method.budget == "ignored":
         budget = sum(SIZES)

@@ -81,7 +81,9 @@ def test_rounds_are_divided_into_stages_that_begin_with_everyone(rounds, stages,
 
 
 @given(
-    st.lists(st.lists(st.floats(-18, 18, width=32), max_size=30), min_size=1, max_size=4),
+    st.lists(
+        st.lists(st.floats(-18, 18, width=32), min_size=3, max_size=30), min_size=1, max_size=4
+    ),
     st.floats(0.01, 1),
 )
 def test_threshold_is_the_pooled_quantile_to_a_bin(scores, keep):
@@ -93,15 +95,32 @@ def test_threshold_is_the_pooled_quantile_to_a_bin(scores, keep):
     ]
     pooled = np.sort(np.concatenate([ira(*each) for each in losses]))
     goal = max(round(keep * len(pooled)), 1)
-    if not len(pooled):
-        assert set(map(len, chosen.values())) == {0}
-        return
     (threshold,) = federation.state["threshold"]
     quantile = np.clip(pooled[-goal], EDGES[0], EDGES[-1])
     assert threshold <= quantile < threshold + BIN
     # one stage takes all that passes
     passing = np.count_nonzero(np.maximum(pooled, EDGES[0]) >= threshold)
     assert sum(map(len, chosen.values())) == passing == federation.state["passed"][0] >= goal
+
+
+def test_client_of_two_samples_tells_nothing_and_takes_by_the_threshold_of_others():
+    federation = Federation(FedDQC(0.5, 1), [[1.0, -1.0, 2.0, -2.0], [3.0, -3.0]])
+    told, _ = federation.method.steps[0].client(federation.signals[1], {}, {}, None)
+    assert (told["histogram"].sum(), told["earlier"].tolist()) == (0, [0])
+    # half of the four that were told of pass: the threshold is the bin that 1 begins
+    assert federation.play() == {0: [0, 2], 1: [0]}
+    assert federation.state["threshold"].tolist() == [1.0]
+
+
+def test_where_all_clients_are_small_all_samples_pass():
+    assert Federation(FedDQC(0.5, 1), [[1.0], [2.0, -20.0]]).play() == {0: [0], 1: [0, 1]}
+
+
+def test_more_taken_than_held_counts_as_what_is_held():
+    method = FedDQC()
+    told = {c: {"taken": np.array([t]), "samples": np.array([9])} for c, t in enumerate((2**31, 9))}
+    _, replies = method.steps[1].server({}, told, 10, generator(0, "forged"))
+    assert [reply["quota"].tolist() for reply in replies.values()] == [[5], [5]]
 
 
 def test_stages_take_easy_samples_first_and_together_what_is_to_be_kept():

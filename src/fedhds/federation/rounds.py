@@ -223,7 +223,7 @@ def exchange(
         return {client: Content(arrays=adapter) for client in record.clients}, method_state
     budget = _budget(clients, rounds, record.clients)
     if not method.steps:
-        quotas = _quotas(clients, record, budget)
+        quotas = _quotas(clients, method, record, budget)
         return {
             c: Content(arrays=adapter | quotas.get(c, {})) for c in record.clients
         }, method_state
@@ -412,12 +412,13 @@ def _shortfall(
 
 
 def _quotas(
-    clients: Clients, record: RoundRecord, budget: int | None
+    clients: Clients, method: SelectionMethod, record: RoundRecord, budget: int | None
 ) -> dict[int, dict[str, Arrays]]:
-    """Divide a budget over a round's clients by their sizes, for purely local methods."""
+    """Divide a budget over a round's clients by what they choose among, for local methods."""
     if budget is None:
         return {}
-    shares = apportion(budget, [clients.samples[client] for client in record.clients])
+    held = [method.held(clients.samples[client]) for client in record.clients]
+    shares = apportion(budget, held)
     return {
         client: {SELECTION: {"quota": np.array([share])}}
         for client, share in zip(record.clients, shares, strict=True)

@@ -138,13 +138,17 @@ class Filtered(_Composed):
 
     keep: float
 
+    def held(self, samples: int) -> int:
+        """Count what is kept."""
+        # a product such as .7 * 10 may come out a hair above the whole number that it is
+        return math.ceil(self.keep * samples - 1e-9)
+
     def seen(
         self, signals: Signals, memory: Memory, rng: np.random.Generator
     ) -> tuple[Array, Memory]:
         """Return what is kept, ascending."""
         if KEPT not in memory:
-            # a product such as .7 * 10 may come out a hair above the whole number that it is
-            count = math.ceil(self.keep * signals.samples - 1e-9)
+            count = self.held(signals.samples)
             everything = _part(signals, self.inner, np.arange(signals.samples))
             memory = {KEPT: choose_alone(self.inner, everything, count, rng).indices}
         return memory[KEPT], {KEPT: memory[KEPT]}

@@ -19,6 +19,10 @@ the aggregation is whatever the run's is. From the published code: it scores onc
 by the untuned model; it cuts each client by its own quantile, which takes too much of noisy clients
 and too little of clean ones; it never uses the remainder of a division into stages, and fails with
 fewer rounds than stages.
+
+What a client takes for a stage counts as trained on, also where it then fails, or a budget asks for
+less of it. A histogram says much: of few samples, each has a bin of its own, so that it is their
+scores to 1/32; only secure aggregation, which is not here, would hide it in the clients' sum.
 """
 
 from __future__ import annotations
@@ -55,6 +59,9 @@ prompts may be at a loss without one: of the demo's, an IRA of 13 was seen and a
 
 ONLY_STAGE = np.array([1, 1])
 """The stage of a round that names none."""
+
+LEAST = 3
+"""A client of fewer samples tells no histogram; the threshold is set without it, but is its too."""
 
 COUNT = ArraySpec("int64", (1,), low=0, high=2**31)
 
@@ -123,7 +130,7 @@ class FedDQC(SelectionMethod):
         -------
         summary : dict
             ``histogram`` (`BINS`,) of the scores of what no earlier stage took, and how many
-            samples ``earlier`` stages took.
+            samples ``earlier`` stages took; nothing of fewer than `LEAST` samples.
         memory : dict
             The ``stage``; ``scores`` (samples,) and whether an ``earlier`` stage took each
             sample; ``order`` (samples,), the best first but those taken earlier last; and how
@@ -133,9 +140,11 @@ class FedDQC(SelectionMethod):
         if not np.array_equal(memory.get("stage", ()), stage):
             losses = (signals.arrays[need] for need in self.needs())
             memory = _scored(ira(*losses), memory) | {"stage": stage}
-        left = memory["scores"][~memory["earlier"]]
-        histogram = np.bincount(np.searchsorted(EDGES[1:], left, side="right"), minlength=BINS)
-        return {"histogram": histogram, "earlier": np.array([memory["earlier"].sum()])}, memory
+        told = ~memory["earlier"] & (signals.samples >= LEAST)
+        bins = np.searchsorted(EDGES[1:], memory["scores"][told], side="right")
+        earlier = memory["earlier"].sum() if signals.samples >= LEAST else 0
+        histogram = np.bincount(bins, minlength=BINS)
+        return {"histogram": histogram, "earlier": np.array([earlier])}, memory
 
     def agree(
         self,
@@ -172,7 +181,8 @@ class FedDQC(SelectionMethod):
         passing = np.cumsum(histogram[::-1])[::-1]
         left = int(passing[0])
         goal = min(max(round(self.keep * (left + earlier)) - earlier, 1), left)
-        edge = np.flatnonzero(passing >= goal)[-1]
+        # where nobody told anything, all that there is passes
+        edge = np.flatnonzero(passing >= goal)[-1] if left else 0
         return {
             "threshold": EDGES[[edge]],
             "passed": passing[[edge]],
@@ -218,6 +228,7 @@ class FedDQC(SelectionMethod):
             np.array([int(summaries[client][name][0]) for client in clients])
             for name in ("taken", "samples")
         )
+        taken = np.minimum(taken, samples)
         quotas = taken
         if budget is not None:
             quotas = apportion(budget, taken)
