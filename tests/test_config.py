@@ -359,18 +359,19 @@ def test_method_before_or_inside_another_has_options_of_its_own(key):
     assert config.parse(loaded.resolved()) == loaded
 
 
+@pytest.mark.parametrize("keep", [0.3, 0.7])
+@pytest.mark.parametrize("name", ["ifd", "feddqc"])
+def test_filter_keeps_what_it_is_told_to_whatever_options_its_method_has(name, keep):
+    loaded = config.load(None, [f"selection.filter={{method: {name}, keep: {keep}}}"])
+    assert loaded.selection_method.keep == loaded.resolved()["selection"]["filter"]["keep"] == keep
+    assert getattr(loaded.selection_method.inner, "keep", keep) == keep
+
+
 def test_filter_goes_before_what_is_inside_the_groups():
     keys = ["selection.filter.method=ifd", "selection.filter.keep=0.7"]
     method = config.load(None, [*keys, "selection.within.method=random"]).selection_method
     assert (type(method).__name__, method.keep) == ("Filtered", 0.7)
     assert type(method.outer).__name__ == "Within"
-
-
-def test_share_that_a_filter_keeps_is_that_of_a_method_with_such_an_option():
-    given = ["selection.filter.method=feddqc", "selection.filter.keep=0.7"]
-    loaded = config.load(None, given)
-    assert loaded.selection.filter.keep == loaded.selection_method.keep == 0.7
-    assert loaded.selection_method.inner.keep == 0.7
 
 
 @pytest.mark.parametrize(

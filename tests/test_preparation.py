@@ -117,3 +117,23 @@ def test_model_that_keeps_no_keys_and_values_is_refused_before_it_is_trained(tmp
     plain = small_config(tmp_path, selection__method="fedhds-turbo", model__proxy="embedded")
     with pytest.raises(UserError, match=f"^{key}: models of type 'mamba' keep no keys and values"):
         prepare(configuration.load(plain, [f"{key}={folder}"]), Silent())
+
+
+@pytest.mark.parametrize("proxy", [None, "embedded"])
+def test_knowledge_stands_in_front_of_what_the_base_or_the_proxy_in_its_place_reads(
+    tmp_path, proxy
+):
+    public = write_rows(tmp_path / "public.jsonl", rows("task3", 30))
+    plain = small_config(
+        tmp_path,
+        selection__method="recost",
+        selection__samples=9,
+        selection__knowledge=str(public),
+        model__proxy=proxy,
+    )
+    frozen = prepare(configuration.load(plain), Silent()).frozen
+    (_, held), (reader, informed) = frozen["base"], frozen["knowledge"]
+    pairs = [pair for both in zip(held, informed, strict=True) for pair in zip(*both, strict=True)]
+    assert reader is frozen["base"][0]
+    assert all(one.response == other.response for one, other in pairs)
+    assert any(len(one.prompt) < len(other.prompt) for one, other in pairs)

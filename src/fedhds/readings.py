@@ -22,6 +22,9 @@ from fedhds.types import ClientData, Progress, Sample, SignalModel
 DEFAULT_MAX_LENGTH = 1024
 """The paper's; a model with fewer positions gets as many as it has."""
 
+MOST_WITH_KNOWLEDGE = 4096
+"""Tokens that a sample and what is put in front of it take at most, however many positions."""
+
 ByClient = tuple[Sequence[Sample], ...]
 """Each client's training samples."""
 
@@ -118,7 +121,8 @@ def _of_proxy(config: Config, source: Pretrained, held: ByClient, progress: Prog
 
 def _informed(config: Config, base: Readings, progress: Progress) -> Readings:
     """Put public knowledge in front of the samples, as far as the model has positions."""
-    longest = positions(load_config(base.source or base_source(config))) or DEFAULT_MAX_LENGTH
+    available = positions(load_config(base.source or base_source(config)))
+    longest = min(available or DEFAULT_MAX_LENGTH, MOST_WITH_KNOWLEDGE)
     prompt = _prompt(config, base.tokenizer)
     knowledge = str(config.selection.knowledge)
     made = read_with_knowledge(base.samples, knowledge, prompt, base.tokenizer, longest)

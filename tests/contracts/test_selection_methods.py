@@ -68,7 +68,10 @@ METHODS += [("global-select", {"layers": "last", "fusion": "pca", "dimensions": 
 COMPOSED = [
     (combine, inner, outer, options)
     for combine, pairs in {
-        Filtered: [("ifd", "random"), ("semdedup", "fedhds"), ("feddqc", "fedhds-aligned")],
+        Filtered: [
+            *(("ifd", "random"), ("semdedup", "fedhds")),
+            *(("feddqc", "fedhds-aligned"), ("zip", "feddqc")),
+        ],
         Within: [("perplexity", "fedhds"), ("coreset-cent", "fedhds"), ("zip", "fedhds-aligned")],
     }.items()
     for inner, outer in pairs

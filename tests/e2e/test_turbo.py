@@ -116,7 +116,7 @@ def test_cache_that_cannot_be_kept_is_told_before_the_run(config, tmp_path, monk
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("model.proxy=null", "selection.method 'fedhds-turbo' reads the samples with a small"),
+        ("model.proxy=null", "reads the samples with a small frozen model: set model.proxy"),
         ("model.proxy=./nowhere", "model.proxy: there is no model folder './nowhere'"),
         ("selection.layers=[3]", "selection.layers: there is no layer 3 in a model of 2"),
     ],

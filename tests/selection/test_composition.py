@@ -6,6 +6,8 @@ import pytest
 from fedhds.rng import generator
 from fedhds.selection._composition import Filtered, Within, choose_alone
 from fedhds.selection.coreset_cent import CoresetCent
+from fedhds.selection.density import Density
+from fedhds.selection.feddqc import FedDQC
 from fedhds.selection.fedhds import FedHDS
 from fedhds.selection.fedhds_aligned import FedHDSAligned
 from fedhds.selection.full import Full
@@ -133,6 +135,20 @@ def test_filter_and_inner_method_go_together():
     chosen = play(Filtered(EASY, inside, 0.5), signals, budget=3)
     assert set(chosen.indices.tolist()) <= {3, 4, 5, 8, 9, 10}
     assert len(chosen) == 3
+
+
+def test_rounds_are_those_of_the_outer_method():
+    method = Filtered(IFD(), FedDQC(), 0.5)
+    assert method.schedule(1, 6) == FedDQC().schedule(1, 6)
+    state = {"small_clients": np.array([2])}
+    assert "2 client(s)" in Filtered(IFD(), Density(), 0.5).remarks(state)[0]
+
+
+@pytest.mark.parametrize("key", ["inner", "outer"])
+def test_layers_that_are_not_there_are_refused_where_they_are_named(key):
+    both = {"inner": FedHDS(), "outer": FedHDS()} | {key: FedHDS(layers=[9])}
+    with pytest.raises(ValueError, match=r"^filter\.layers" if key == "inner" else "^layers"):
+        Filtered(**both, keep=0.5).check_layers(2)
 
 
 def test_needs_name_their_models():

@@ -143,6 +143,10 @@ def test_a_stage_takes_its_part_of_what_passes_and_the_last_one_the_remainder():
     assert sets == [[17, 18, 19], [14, 15, 16], [10, 11, 12, 13]]
 
 
+def test_scores_are_of_the_global_model_as_it_is_now():
+    assert {model for model, _ in FedDQC().reads().values()} == {"tuned"}
+
+
 def test_samples_are_scored_again_at_the_start_of_a_stage_alone():
     federation = Federation(FedDQC(keep=0.5, stages=2), [np.arange(8) / 4])
     assert federation.play((1, 2)) == {0: [6, 7]}

@@ -20,7 +20,7 @@ def pick(losses, quota, **options):
     [
         ("low", [1, 3]),  # .1 and .2
         ("high", [0, 4]),  # 4 and 3
-        ("middle", [2, 3]),  # the median is 1; .2 is .8 from it, .1 is .9
+        ("middle", [2, 3]),  # 1 is the third of five; .2 and 3 stand beside it, .2 comes first
     ],
 )
 def test_samples_of_the_preferred_perplexity_are_taken(prefer, expected):

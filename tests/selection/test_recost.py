@@ -117,6 +117,11 @@ def test_of_the_good_those_are_chosen_that_differ():
     assert choose(informed * 0 + 9, informed, kinds[[0] * 5 + [1]], 2, rerank="relative") == [0, 5]
 
 
+def test_the_second_reading_is_with_knowledge_and_the_default_is_by_what_it_helps():
+    assert Recost().reads()["knowledge/loss_with_prompt"] == ("knowledge", "loss_with_prompt")
+    assert Recost().rerank == "relative"
+
+
 @pytest.mark.parametrize("quota", [0, 2, 5])
 def test_a_choice_of_none_or_all_reads_nothing(quota):
     received = {"quota": np.array([quota])}

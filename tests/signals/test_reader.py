@@ -118,6 +118,16 @@ def test_prompt_and_response_are_told_apart(cache):
     assert len(entries(cache)) == 2
 
 
+@pytest.mark.parametrize("changed", ["prompt", "uninstructed"])
+def test_what_stands_before_a_response_alone_makes_another_entry(cache, changed):
+    # as public knowledge in front of the same sample, or another layout of prompts, does
+    one = random_samples(1)[0]
+    other = dataclasses.replace(one, **{changed: (*getattr(one, changed), 7)})
+    for each in (one, other):
+        reader(samples=[each]).read("loss_with_prompt")
+    assert len(entries(cache)) == 2
+
+
 def test_texts_of_the_same_tokens_are_told_apart(cache):
     # cut to the model's positions, two texts may have the same tokens and yet other words
     one = random_samples(1)[0]

@@ -5,15 +5,11 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fedhds.selection._finite import check_finite
-from fedhds.selection._shared_space import moments, place, project
+from fedhds.selection._own_space import own_space
 from fedhds.types import Array
 
 NEIGHBOURS = 10
 """How many samples with the nearest prompts a response is compared with."""
-
-DIMENSIONS = 256
-"""That states are projected to; angles are kept to about a sixteenth."""
 
 BLOCK = 512
 """Samples that are compared with all others at a time."""
@@ -40,11 +36,10 @@ def agreement(states: Array, seed: int) -> Array:
     ValueError
         If a state is not finite.
     """
-    check_finite("mean states", states)
+    prompts, responses = (own_space(states, seed, [span]) for span in (0, 1))
     count = len(states)
     if count < 3:
         return np.zeros(count)
-    prompts, responses = (_centred(states[:, span], seed) for span in (0, 1))
     near = min(NEIGHBOURS, count - 1)
     found = np.empty(count)
     total = responses.sum(axis=0, dtype=np.float64)
@@ -60,9 +55,3 @@ def agreement(states: Array, seed: int) -> Array:
             others = (responses[mine] @ total - own[mine]) / (count - 1)
             found[mine] = cosines.mean(axis=1) - others
     return found
-
-
-def _centred(states: Array, seed: int) -> Array:
-    """Project states and centre them on their mean: (n_samples, `DIMENSIONS`), unit rows."""
-    projected = project([states], DIMENSIONS, seed)
-    return place(projected, moments(projected, second=False), (1,))

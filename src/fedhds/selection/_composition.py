@@ -209,8 +209,9 @@ class _Part(Mapping[str, Array]):
         self._arrays, self._reads, self._positions = arrays, reads, positions
 
     def __getitem__(self, need: str) -> Array:
-        part: Array = self._arrays["/".join(self._reads[need])][self._positions]
-        return part
+        array: Array = self._arrays["/".join(self._reads[need])]
+        # states are large: no second copy of them where nobody is left out
+        return array if len(self._positions) == len(array) else array[self._positions]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reads)

@@ -40,18 +40,20 @@ def hdbscan(points: Array, min_cluster_size: int) -> tuple[Array, Array]:
     return in_order_of_appearance(found.labels_), np.asarray(found.probabilities_)
 
 
-def kmeans(points: Array, groups: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def kmeans(
+    points: Array, groups: int, rng: np.random.Generator, starts: int = 10
+) -> tuple[Array, Array]:
     """Group points around ``groups`` means (Lloyd 1982), fewer where fewer points differ.
 
-    Parameters, shapes and order as in `hdbscan`; a point belongs to its group wholly. A
-    group of one is none, for its mean would be that very point.
+    Parameters, shapes and order as in `hdbscan`; the best of ``starts`` is taken. A point
+    belongs to its group wholly. A group of one is none, for its mean would be that very point.
     """
     seed = int(rng.integers(2**31))
     count = min(groups, len(np.unique(points, axis=0)))
     if not count:
         return np.zeros(0, np.int64), np.zeros(0)
     with threadpool_limits(limits=1):
-        found = KMeans(count, n_init=10, random_state=seed).fit(points.astype(np.float64))
+        found = KMeans(count, n_init=starts, random_state=seed).fit(points.astype(np.float64))
     alone = np.bincount(found.labels_)[found.labels_] == 1
     labels = np.where(alone, NOISE, found.labels_)
     return in_order_of_appearance(labels), (~alone).astype(np.float64)

@@ -7,10 +7,12 @@ IFD is the perplexity of a response given its prompt over that of the response a
 prompt misleads: such samples go last, for a response that does not fit its prompt is the likeliest
 reason. Of the others the highest are still to be learned.
 
-Deviations: the frozen base (or ``model.proxy``, as Li et al. do in "Superfiltering", arXiv
-2402.00530) reads the samples, and no model that was trained on some of them first; each client
-ranks its own samples; a response without its instruction stands behind the layout of prompts and
-not alone (`signals.loss_uninstructed`); both losses are of the same tokens.
+Deviations: the ratio is of perplexities, as in "Superfiltering" and in FedDQC's terms, where the
+first paper's code divides mean losses, which orders samples a little otherwise; the frozen base
+(or ``model.proxy``, as Li et al. do in "Superfiltering", arXiv 2402.00530) reads the samples, and
+no model that was trained on some of them first; each client ranks its own samples; a response
+without its instruction stands behind the layout of prompts and not alone
+(`signals.loss_uninstructed`); both losses are of the same tokens.
 """
 
 from __future__ import annotations

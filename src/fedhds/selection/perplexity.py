@@ -26,7 +26,7 @@ class Perplexity(SelectionMethod):
     Attributes
     ----------
     prefer : {"low", "middle", "high"}
-        ``middle`` takes those nearest to the client's median.
+        ``middle`` takes those whose ranks are nearest to the client's median.
     """
 
     prefer: Literal["low", "middle", "high"] = "low"
@@ -46,6 +46,7 @@ class Perplexity(SelectionMethod):
         check_finite("losses", losses)
         if self.prefer == "high":
             losses = -losses
-        elif self.prefer == "middle" and len(losses):
-            losses = np.abs(losses - np.median(losses))
+        elif self.prefer == "middle":
+            ranks = np.argsort(np.argsort(losses, kind="stable"))
+            losses = np.abs(ranks - (len(losses) - 1) / 2)
         return Coreset.of(np.argsort(losses, kind="stable")[: int(received["quota"][0])])

@@ -1,4 +1,4 @@
-"""Samples that stay hard with public knowledge at hand, yet gain by it; diverse ones of them.
+"""Samples that public knowledge makes likelier; diverse ones of them.
 
 Source: Zhang et al., "RECOST: External Knowledge Guided Data-efficient Instruction Tuning",
 arXiv 2402.17355 (Findings of ACL 2024)
@@ -6,7 +6,7 @@ arXiv 2402.17355 (Findings of ACL 2024)
 The predictive entropy of a sample (PE, the mean loss of its response) is high where it is hard,
 but also where it is wrong. Read again with retrieved public knowledge in front (PEK), a good
 sample should become likelier: its relative predictive entropy RPE = PE - PEK is high. Samples
-are ranked by both, and chosen down the list by k-center greedy within a sliding window.
+are ranked, and chosen down the list by k-center greedy within a sliding window.
 
 Deviations: "RECOST-style", a reconstruction: of the paper the abstract and what others tell of
 it were at hand, and there is no published code. From those are the two entropies, their
@@ -38,7 +38,7 @@ PARTS = 50
 STRIDE = 2
 """How far the window moves on, in samples for each that it gives (reconstruction).
 
-So the better half of the list is gone through, if it does not end before.
+So the list is gone through to about twice the quota.
 """
 
 WINDOW = 10

@@ -72,7 +72,8 @@ class SemDeDup(SelectionMethod):
     ) -> Coreset:
         """Take the ``received["quota"]`` least redundant, or all below the threshold."""
         points = own_space(signals.arrays["mean_states"]).astype(np.float64)
-        labels, _ = kmeans(points, -(-len(points) // self.group_size), rng)
+        # of hundreds of groups one start is as good as ten
+        labels, _ = kmeans(points, -(-len(points) // self.group_size), rng, starts=1)
         found = redundancy(points, labels)
         if "quota" not in received:
             return Coreset.of(np.flatnonzero(found < self.similarity))

@@ -2,9 +2,9 @@
 
 Source: Li et al., "From Quantity to Quality: Boosting LLM Performance with Self-Guided Data
 Selection for Instruction Tuning", arXiv 2308.12032 (NAACL 2024), the conditioned answer score;
-with `loss_alone` it makes IFD there, and IRA in Du et al., "FedDQC: Data Quality Control in
-Federated Instruction-tuning of Large Language Models", arXiv 2410.11540 (ACL Findings 2025):
-IRA = loss alone - loss with prompt = -ln IFD.
+with the loss without the instruction it makes IFD there, and IRA in Du et al., "FedDQC: Data
+Quality Control in Federated Instruction-tuning of Large Language Models", arXiv 2410.11540 (ACL
+Findings 2025): IRA = loss alone - loss with prompt = -ln IFD.
 Deviations from FedDQC's published code: real batches; prompt and response are put together as
 tokens and never tokenised anew, so that the border lies where training has it; the paper's
 sums over tokens are means, as in the code.
