@@ -102,12 +102,15 @@ def test_paper_config_names_the_folder_that_its_header_makes(path):
     assert command in path.read_text()
 
 
-def test_the_readmes_config_is_valid(tmp_path):
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    path = tmp_path / "mine.yaml"
-    path.write_text(block)
-    config = configuration.load(path)
-    assert config.partition_method.by == "hospital"
+def test_the_readmes_configs_are_valid(tmp_path):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    paths = [tmp_path / f"{number}.yaml" for number in range(len(blocks))]
+    for path, block in zip(paths, blocks, strict=True):
+        path.write_text(block)
+    whole, composed = map(configuration.load, paths)
+    assert whole.partition_method.by == "hospital"
+    assert composed.selection_name == "fedhds-aligned (filter feddqc, within perplexity)"
+    assert [configuration.notices(config) for config in (whole, composed)] == [[], []]
 
 
 def test_the_readmes_commands_are_of_verbs_that_there_are():
