@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Neither the demo nor the tests need a hub.
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test test-long lint format clean
+.PHONY: help demo test test-long lint format docs clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,5 +36,8 @@ format: $(VENV)/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/installed ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
