@@ -86,7 +86,9 @@ def show(path: Path) -> str:
         return path.read_text("utf-8")
     title = f"# {path.relative_to(ROOT).as_posix()}\n\n"
     if path.is_dir():
-        inside = (f"- [{one.name}]({path.name}/{one.name})\n" for one in sorted(path.glob("[!_.]*")))
+        inside = (
+            f"- [{one.name}]({path.name}/{one.name})\n" for one in sorted(path.glob("[!_.]*"))
+        )
         return title + "".join(inside)
     return f"{title}````{path.suffix[1:] or 'text'}\n{path.read_text('utf-8')}\n````\n"
 

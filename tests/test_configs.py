@@ -1,7 +1,6 @@
 """Every shipped configuration can run: it is valid, fits its data, and says how it is run."""
 
 import json
-import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -100,19 +99,3 @@ def test_paper_config_names_the_folder_that_its_header_makes(path):
     assert config.model.name == f"models/{name}"
     command = f"python scripts/to_safetensors.py {MODELS[name]} models/{name}"
     assert command in path.read_text()
-
-
-def test_the_readmes_configs_are_valid(tmp_path):
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    paths = [tmp_path / f"{number}.yaml" for number in range(len(blocks))]
-    for path, block in zip(paths, blocks, strict=True):
-        path.write_text(block)
-    whole, composed = map(configuration.load, paths)
-    assert whole.partition_method.by == "hospital"
-    assert composed.selection_name == "fedhds-aligned (filter feddqc, within perplexity)"
-    assert [configuration.notices(config) for config in (whole, composed)] == [[], []]
-
-
-def test_the_readmes_commands_are_of_verbs_that_there_are():
-    commands = re.findall(r"^fedhds (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert set(commands) == {"run", "select", "eval", "methods", "doctor"}
