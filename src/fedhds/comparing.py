@@ -135,7 +135,7 @@ def plan(
         For the first mistake.
     """
     base = configuration.load(config)
-    plain = dict(config) if isinstance(config, Mapping) else configuration.read_yaml(config)
+    plain = configuration.read(config)
     for what, values in (("methods", methods), ("sizes", sizes or ())):
         if twice := next((value for value in values if list(values).count(value) > 1), None):
             raise UserError(f"--{what} names '{twice}' twice")
