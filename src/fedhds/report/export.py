@@ -16,6 +16,8 @@ SCALE = 2
 WIDTH = 1200
 """Points that the panels beside each other take at most."""
 SPACE = 30
+OWN = ("color", "shape", "size", "opacity", "yOffset")
+"""Scales that each panel keeps to itself, as it does on the page."""
 
 
 def export(figures: Sequence[Figure | Missing], folder: Path) -> list[Path]:
@@ -38,12 +40,12 @@ def export(figures: Sequence[Figure | Missing], folder: Path) -> list[Path]:
     for figure in figures:
         if isinstance(figure, Missing):
             continue
-        spec = whole(figure)
-        svg, png = (folder / f"{figure.name}.{kind}" for kind in ("svg", "png"))
-        write_text(svg, vl_convert.vegalite_to_svg(spec))
-        with replacing(png) as temporary:
-            temporary.write_bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
-        written += [svg, png]
+        svg = vl_convert.vegalite_to_svg(whole(figure))
+        paths = [folder / f"{figure.name}.{kind}" for kind in ("svg", "png")]
+        write_text(paths[0], svg)
+        with replacing(paths[1]) as temporary:
+            temporary.write_bytes(vl_convert.svg_to_png(svg, scale=SCALE))
+        written += paths
     return written
 
 
@@ -59,23 +61,19 @@ def whole(figure: Figure) -> dict[str, Any]:
             if panel.heading == heading
         ]
         block: dict[str, Any] = {"concat": panels, "columns": columns, "spacing": SPACE}
+        block["resolve"] = {"scale": dict.fromkeys(OWN, "independent")}
         blocks.append(block | ({"title": _heading(heading)} if heading else {}))
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "title": {"text": figure.title, "fontSize": 16, "offset": 16},
         "vconcat": blocks,
+        "resolve": {"scale": dict.fromkeys(OWN, "independent")},
         "spacing": SPACE,
         "padding": 12,
         "datasets": {name: list(rows) for name, rows in figure.datasets.items()},
-        "config": _config(),
+        "config": config("light", EXPORT_FONT),
     }
 
 
 def _heading(text: str) -> Mapping[str, Any]:
     return {"text": text, "fontSize": 14, "offset": 12}
-
-
-def _config() -> dict[str, Any]:
-    found = config("light", EXPORT_FONT)
-    # signals of a view's own size are not known to the whole picture's title
-    return found

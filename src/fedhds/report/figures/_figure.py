@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedhds.report.runs import Group, Run
+
 Plain = Mapping[str, Any]
 Cell = str | int | float | None
 
@@ -104,6 +106,25 @@ def span(values: Iterable[float | None], margin: float = 0.06) -> list[float]:
     low, high = min(found), max(found)
     free = (high - low) * margin or abs(high) * margin or 1.0
     return [low - free, high + free]
+
+
+def short(names: Sequence[str], letters: int = 32) -> dict[str, str]:
+    """Cut long names in their middle, as they tend to differ at the end, and keep them apart."""
+    found: dict[str, str] = {}
+    for name in names:
+        half = letters // 2
+        whole = name if len(name) <= letters else f"{name[: half - 1]}…{name[-half:]}"
+        cut, again = whole, 1
+        while cut in found.values():
+            again += 1
+            cut = f"{whole} ({again})"
+        found[name] = cut
+    return found
+
+
+def called(group: Group, run: Run) -> str:
+    """Name a run by its group and seed, which is what a reader knows."""
+    return f"{group.label}, seed {run.seed}"
 
 
 def several(count: int, one: str, many: str | None = None) -> str:

@@ -62,7 +62,7 @@ def figure(groups: Sequence[Group]) -> Figure | None:
         ),
         rows=tuple(_row(group) for group in finished),
         notes=tuple(_notes(groups)),
-        width=420,
+        width=340,
     )
 
 
@@ -132,7 +132,7 @@ def _time_view(
     hover = tooltip(label="group", phase="phase", seconds="seconds")
     layers: list[dict[str, Any]] = [
         {
-            "mark": {"type": "bar", "style": "gap"},
+            "mark": {"type": "bar", "style": "cell"},
             "encoding": {
                 "y": y,
                 "x": {**x, "field": "from"},
@@ -164,16 +164,18 @@ def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
     ]
     x = {"field": "bytes", "type": "quantitative", "title": "bytes"}
     x |= {"scale": {"type": "log"}, "axis": {"format": "~s", "tickCount": 6}}
+    order = list(KINDS.values())
     kinds = {"field": "kind", "type": "nominal", "title": None}
-    kinds |= {"scale": {"domain": list(KINDS.values())}, "legend": {"columns": 2}}
+    kinds |= {"scale": {"domain": order}, "legend": {"columns": 2}}
     return view(
         "Bytes by kind",
         "",
         ROW * (len(groups) + 1),
         data={"values": rows},
-        mark={"type": "point", "filled": True, "size": 110, "opacity": 1},
+        mark={"type": "point", "filled": True, "size": 60, "opacity": 1},
         encoding={
-            "y": _down(groups) | {"axis": {"grid": True}},
+            "y": _down(groups) | {"axis": {"grid": True, "bandPosition": 0}},
+            "yOffset": {"field": "kind", "type": "nominal", "scale": {"domain": order}},
             "x": x,
             "shape": kinds,
             "color": kinds,

@@ -11,6 +11,7 @@ from fedhds.report.figures._figure import (
     Figure,
     Panel,
     Plain,
+    called,
     listed,
     number,
     span,
@@ -192,9 +193,14 @@ def _notes(groups: Sequence[Group], found: Mapping[str, Mapping[int, Curves]]) -
     for measure, curves in found.items():
         if none := [group.label for i, group in enumerate(groups) if i not in curves]:
             notes.append(f"Without {MEASURES[measure].lower()}: {listed(none)}.")
-    short = [run.name for group in groups for run in group.runs if run.status != "finished"]
+    short = [
+        called(group, run)
+        for group in groups
+        for run in group.runs
+        if run.status != "finished" and run.rounds
+    ]
     if short:
-        notes.append(f"As far as they got, and not in the means: {listed(short)}.")
+        notes.append(f"Failed or unfinished, so drawn as far as they got: {'; '.join(short)}.")
     return notes
 
 

@@ -14,6 +14,7 @@ from fedhds.report.figures._figure import (
     mean,
     number,
     several,
+    short,
     tooltip,
     view,
 )
@@ -100,34 +101,36 @@ def _words(run: Run) -> str:
 
 def _panels(run: Run, named: bool) -> list[Panel]:
     clients = run.record["clients"]
-    heading = f"Seed {run.seed}" if named else ""
+    before = f"Seed {run.seed}: " if named else ""
     tasks = {task for client in clients for task in _tasks(client)}
     if tasks and len(clients) <= CLIENTS and len(tasks) <= TASKS:
-        return [Panel(_heat_map(clients, sorted(tasks)), heading)]
-    panels = [Panel(_sorted_sizes(clients), heading)]
+        return [Panel(_heat_map(before, clients, sorted(tasks)))]
+    panels = [Panel(_sorted_sizes(before, clients))]
     if tasks:
-        panels.append(Panel(_tasks_per_client(clients), heading))
+        panels.append(Panel(_tasks_per_client(before, clients)))
     return panels
 
 
-def _heat_map(clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
+def _heat_map(before: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
+    cut = short(tasks)
     rows = [
-        {"client": str(client["name"]), "task": task, "samples": count}
+        {"client": str(client["name"]), "task": task, "short": cut[task], "samples": count}
         for client in clients
         for task, count in _tasks(client).items()
     ]
     names = list(dict.fromkeys(str(client["name"]) for client in clients))
     across = {"field": "client", "type": "nominal", "title": "client", "scale": {"domain": names}}
     across |= {"axis": {"labelAngle": -60, "labelLimit": 80}}
-    down = {"field": "task", "type": "nominal", "title": None, "scale": {"domain": tasks}}
+    down = {"field": "short", "type": "nominal", "title": None}
+    down |= {"scale": {"domain": list(cut.values())}}
     colour = {"field": "samples", "type": "quantitative", "title": "training samples"}
     colour |= {"scale": {"domainMin": 0}, "legend": {"gradientLength": 150}}
     return view(
-        "Samples of each task at each client",
+        f"{before}samples of each task at each client",
         "an empty cell is no sample",
         18 * max(len(tasks), 3),
         data={"values": rows},
-        mark={"type": "rect", "style": "gap"},
+        mark={"type": "rect", "style": "cell"},
         encoding={
             "x": across,
             "y": down,
@@ -137,7 +140,7 @@ def _heat_map(clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def _sorted_sizes(clients: Sequence[Plain]) -> dict[str, Any]:
+def _sorted_sizes(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
     ordered = sorted(clients, key=lambda client: -client["samples"])
     rows = [
         {"rank": rank, "next": rank + 1, "client": str(c["name"]), "samples": c["samples"]}
@@ -146,7 +149,7 @@ def _sorted_sizes(clients: Sequence[Plain]) -> dict[str, Any]:
     x = {"field": "rank", "type": "quantitative", "title": "clients, the largest first"}
     x |= {"scale": {"domain": [0, len(rows)], "nice": False}, "axis": {"grid": False}}
     return view(
-        "Samples of each client",
+        f"{before}samples of each client",
         "",
         220,
         data={"values": rows},
@@ -161,13 +164,13 @@ def _sorted_sizes(clients: Sequence[Plain]) -> dict[str, Any]:
     )
 
 
-def _tasks_per_client(clients: Sequence[Plain]) -> dict[str, Any]:
+def _tasks_per_client(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
     counts = Counter(len(_tasks(client)) for client in clients)
     rows = [{"tasks": n, "from": n - 0.5, "to": n + 0.5, "clients": counts[n]} for n in counts]
     x = {"field": "from", "type": "quantitative", "title": "tasks that a client holds"}
     x |= {"axis": {"tickMinStep": 1, "grid": False, "format": ",d"}, "scale": {"zero": False}}
     return view(
-        "Tasks of each client",
+        f"{before}tasks of each client",
         "",
         220,
         data={"values": sorted(rows, key=lambda row: row["tasks"])},

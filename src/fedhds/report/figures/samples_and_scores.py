@@ -10,7 +10,7 @@ from fedhds.report.runs import Group
 
 NAME = "samples_and_scores"
 TITLE = "How much data, and how good"
-MISSING = "No finished run has scores on unseen tasks (data.eval or data.holdout gives them)."
+MISSING = "No finished run has scores on unseen tasks (see data.eval and data.holdout)."
 
 MEASURES = {
     "rouge_l_after": ("Rouge-L on unseen tasks", "higher is better"),
@@ -95,20 +95,26 @@ def _scale(used: Sequence[float]) -> dict[str, Any]:
 def _place_labels(means: list[dict[str, Any]], domain: list[float], height: int) -> None:
     """Give each mean the height of its label at the right edge, so that none lies on another.
 
-    From the top down each is pushed below the one before; what leaves the bottom is pushed
-    back up.
+    Labels keep their order and move as little as can be: an isotonic regression of where they
+    would like to be, a label's height apart.
     """
     low, high = domain
     per_pixel = (high - low) / height
     ordered = sorted(means, key=lambda row: -row["score"])
-    pixels = [(high - row["score"]) / per_pixel for row in ordered]
-    for i in range(1, len(pixels)):
-        pixels[i] = max(pixels[i], pixels[i - 1] + LINE)
-    pixels[-1] = min(pixels[-1], height - LINE / 2)
-    for i in range(len(pixels) - 2, -1, -1):
-        pixels[i] = min(pixels[i], pixels[i + 1] - LINE)
-    for row, pixel in zip(ordered, pixels, strict=True):
+    blocks: list[list[float]] = []  # of labels that touch, each at where its first one would be
+    for i, row in enumerate(ordered):
+        blocks.append([(high - row["score"]) / per_pixel - i * LINE])
+        while len(blocks) > 1 and _average(blocks[-2]) > _average(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    firsts = [_average(block) for block in blocks for _ in block]
+    lowest = height - len(ordered) * LINE
+    for i, (row, first) in enumerate(zip(ordered, firsts, strict=True)):
+        pixel = min(max(first, 0), lowest) + i * LINE
         row["at"] = number(high - pixel * per_pixel)
+
+
+def _average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _layers(
@@ -117,7 +123,7 @@ def _layers(
     across: dict[str, Any],
     domain: list[float],
 ) -> list[dict[str, Any]]:
-    axis = {"tickCount": 5, "format": "~s" if across["domain"][1] >= 10_000 else ","}
+    axis = {"tickCount": 5, "format": "~s" if across["domain"][1] >= 10_000 else ",d"}
     x = {"type": "quantitative", "title": "distinct samples used", "scale": across, "axis": axis}
     y = {"type": "quantitative", "title": None, "axis": {"tickCount": 5}}
     y |= {"scale": {"domain": domain, "nice": False, "zero": False}}
@@ -131,7 +137,7 @@ def _layers(
         },
         {
             "data": {"values": runs},
-            "mark": {"type": "point", "style": "dot", "size": 35, "strokeWidth": 0},
+            "mark": {"type": "point", "style": "dot", "size": 35},
             "encoding": {**at, **hover},
         },
         {

@@ -187,7 +187,7 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     sizes = {"type": "linear", "domain": [0, max([1, *(c["size"] for c in circles)])]}
     rings = {
         "data": {"values": circles},
-        "mark": {"type": "point", "shape": "circle", "style": "ring", "filled": False},
+        "mark": {"type": "point", "shape": "circle", "style": "ring"},
         "encoding": {
             **at,
             "size": {
@@ -201,7 +201,7 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     return [
         {
             "transform": [{"filter": "!datum.picked"}],
-            "mark": {"type": "point", "style": "dot", "size": 10, "strokeWidth": 0},
+            "mark": {"type": "point", "style": "dot", "size": 12},
             "encoding": at,
         },
         *([rings] if circles else []),
@@ -218,7 +218,7 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
                     "select": {"type": "point", "on": "pointerover", "nearest": True},
                 }
             ],
-            "mark": {"type": "point", "style": "found", "size": 140, "filled": False},
+            "mark": {"type": "point", "style": "found", "size": 140},
             "encoding": {
                 **at,
                 "opacity": {
@@ -242,7 +242,7 @@ def _notes(
                 f"{group.label}: {several(left, 'sample')} drawn by lot {_are(left)} left out of "
                 f"the map, so that at most {SHOWN:,} are shown."
             )
-    if len(set(note.split(": ", 1)[-1] for note in notes)) == 1 and len(notes) == len(runs) > 1:
+    if len({note.split(": ", 1)[-1] for note in notes}) == 1 and len(notes) == len(runs) > 1:
         notes = [f"In each map, {notes[0].split(': ', 1)[-1]}"]
     if any(_samples(run).get("text") for _, run in runs):
         notes.append(f"Texts are cut after {LETTERS} letters.")

@@ -77,7 +77,7 @@ def config(mode: Mode, font: str) -> dict[str, Any]:
             "domainColor": colour["pale"],
             "tickColor": colour["pale"],
             "gridColor": colour["grid"],
-            "labelLimit": 130,
+            "labelLimit": 200,
         },
         "legend": {**small, **words, "orient": "top", "symbolSize": 90, "titleFontSize": 11},
         "range": {
@@ -92,24 +92,31 @@ def config(mode: Mode, font: str) -> dict[str, Any]:
 
 def _styles(colour: dict[str, str]) -> dict[str, Any]:
     """Name the marks' styles; figures ask for them by these names."""
+
+    def line(name: str, width: float, **more: Any) -> dict[str, Any]:
+        return {"color": colour[name], "strokeWidth": width, **more}
+
+    def filled(name: str, edge: str, width: float, opacity: float = 1) -> dict[str, Any]:
+        fill = {"color": colour[name], "filled": True, "opacity": opacity}
+        return fill | {"stroke": colour[edge], "strokeWidth": width}
+
     return {
-        "strong": {"color": colour["strong"], "stroke": colour["strong"], "strokeWidth": 2.5},
-        "filled": {"fill": colour["strong"], "stroke": colour["strong"], "strokeWidth": 2},
-        "hollow": {"fill": colour["paper"], "stroke": colour["muted"], "strokeWidth": 2},
-        "interval": {"stroke": colour["strong"], "strokeWidth": 2},
-        "uncertain": {"stroke": colour["muted"], "strokeWidth": 2},
-        "thin": {"stroke": colour["strong"], "strokeWidth": 1, "strokeOpacity": 0.45},
-        "faint": {"stroke": colour["faint"], "strokeWidth": 1.25},
-        "zero": {"stroke": colour["ink"], "strokeWidth": 1},
-        "mark": {"fill": colour["second"], "stroke": colour["paper"], "strokeWidth": 1},
-        "band": {"fill": colour["band"]},
-        "dot": {"fill": colour["pale"], "fillOpacity": 0.7},
-        "ring": {"stroke": colour["strong"], "strokeWidth": 0.75, "strokeOpacity": 0.55},
-        "picked": {"fill": colour["second"], "stroke": colour["paper"], "strokeWidth": 0.75},
-        "found": {"stroke": colour["ink"], "strokeWidth": 2},
-        "bar": {"fill": colour["strong"]},
-        "words": {"fill": colour["ink"], "fontSize": 11},
-        "quiet": {"fill": colour["muted"], "fontSize": 11},
-        "inside": {"fill": "#14171a", "fontSize": 11},
-        "gap": {"stroke": colour["paper"], "strokeWidth": 1},
+        "strong": line("strong", 2.5),
+        "thin": line("strong", 1, opacity=0.45),
+        "faint": line("faint", 1.25),
+        "interval": line("strong", 2),
+        "uncertain": line("muted", 2),
+        "zero": line("ink", 1),
+        "ring": line("strong", 0.75, filled=False, opacity=0.5),
+        "found": line("ink", 2, filled=False),
+        "filled": filled("strong", "strong", 2),
+        "hollow": filled("paper", "muted", 2),
+        "mark": filled("second", "paper", 1),
+        "picked": filled("second", "paper", 0.75),
+        "dot": filled("pale", "pale", 0, 0.7),
+        "band": filled("band", "band", 0),
+        "bar": filled("strong", "paper", 0),
+        "cell": {"stroke": colour["paper"], "strokeWidth": 1},
+        "words": {"color": colour["ink"], "fontSize": 11},
+        "inside": {"color": "#14171a", "fontSize": 11},
     }
