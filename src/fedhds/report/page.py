@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 
 from fedhds.report import _facts, _settings
 from fedhds.report._left_out import left_out
@@ -20,32 +20,9 @@ from fedhds.report.figures._figure import several
 from fedhds.report.figures.theme import SCREEN_FONT, config
 from fedhds.report.requirements import check
 from fedhds.report.runs import Group
+from fedhds.report.table import Table
 
 ASSETS = files("fedhds.report") / "assets"
-
-
-class Cell(Protocol):
-    """A cell of the table: what it says, and what it is sorted by (None comes last)."""
-
-    @property
-    def text(self) -> str:
-        """What is read."""
-
-    @property
-    def sort(self) -> float | str | None:
-        """What is compared."""
-
-
-class Table(Protocol):
-    """The table of all groups; the first column names them."""
-
-    @property
-    def header(self) -> Sequence[str]:
-        """The columns' names."""
-
-    @property
-    def rows(self) -> Sequence[Sequence[Cell]]:
-        """One row a group."""
 
 
 def page(
