@@ -181,6 +181,11 @@ def carry_out(
     return outcomes
 
 
+def is_comparison(out: Path) -> bool:
+    """Tell whether a folder is a comparison's."""
+    return (out / "comparison.json").is_file()
+
+
 def read_plan(out: Path) -> Plan:
     """Read what a comparison's folder is of.
 
@@ -233,7 +238,7 @@ def _begin(planned: Plan, out: Path, resume: bool, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"'{out}' is a file, so it cannot be a comparison's folder")
     if out.exists() and any(out.iterdir()):
-        if not (out / "comparison.json").is_file():
+        if not is_comparison(out):
             raise UserError(f"'{out}' is not a comparison's folder, so it is left alone")
         if overwrite:
             for part in ("runs", "failed"):

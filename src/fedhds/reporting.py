@@ -1,169 +1,214 @@
-"""From run folders to their report: reads what they hold, and writes page, tables and figures.
+"""The report of runs, and of a comparison that is carried out first: page, tables and figures.
 
 Needs no model and, but for the samples' texts, none of the data.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedhds import comparing
-from fedhds import config as configuration
-from fedhds.files import read_json
-from fedhds.report.runs import Group, Plain, Run, Status
-from fedhds.types import UserError
+from fedhds import comparing, results
+from fedhds.comparing import Cell, Outcome
+from fedhds.files import write_text
+from fedhds.report import requirements
+from fedhds.report.export import export
+from fedhds.report.figures import draw
+from fedhds.report.page import page
+from fedhds.report.paired import Comparison, differences
+from fedhds.report.rendering import to_csv, to_latex, to_markdown
+from fedhds.report.runs import Group
+from fedhds.report.table import Table, tabulate
+from fedhds.report.words import Verdict, verdict
+from fedhds.types import Progress, Silent
 
-UNSHOWN = ("seed", "tracking")
-"""Keys in which the runs of a group may differ."""
+PAGE = "report.html"
+"""What a page is called where the user says nothing."""
 
 
-def read_runs(folders: Iterable[Path]) -> list[Run]:
-    """Read run folders, and all runs of comparisons' folders, each folder once.
+@dataclass(frozen=True)
+class Report:
+    """What is told of groups of runs.
+
+    Attributes
+    ----------
+    title : str
+    groups : tuple of Group
+    comparisons : tuple of Comparison
+        Of each group with its reference.
+    verdict : Verdict
+        The same in words.
+    table : Table
+        What each group used, gained and cost.
+    """
+
+    title: str
+    groups: tuple[Group, ...]
+    comparisons: tuple[Comparison, ...]
+    verdict: Verdict
+    table: Table
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All sentences, the most important first."""
+        said = self.verdict
+        return (*said.summary, *said.best, *said.groups, *said.notes)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table's raw numbers, by their names."""
+        names = [name for column in self.table.columns for name in column.names]
+        values = ([value for cell in row for value in cell.values] for row in self.table.rows)
+        return [dict(zip(names, row, strict=True)) for row in values]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that was carried out: its folder, its report, and how each run ended."""
+
+    out: Path
+    report: Report
+    outcomes: Mapping[Cell, Outcome]
+
+
+def compare(
+    config: Mapping[str, Any] | str | Path | None,
+    methods: Sequence[str],
+    out: str | Path | None = None,
+    *,
+    seeds: int = 3,
+    sizes: Sequence[int] | None = None,
+    reference: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Compared:
+    """Run each method with each size and seed, and say which differences are real.
+
+    Each run has a process of its own, so a script that calls this does so under
+    ``if __name__ == "__main__":``. The folder holds ``report.html``, ``table.md``, ``table.csv``,
+    ``table.tex`` and the run folders in ``runs/``.
+
+    Parameters
+    ----------
+    config : mapping, path or None
+        What all runs have in common; None is the embedded default.
+    methods : sequence of str
+        Selection methods.
+    out : path, optional
+        The folder; in ``runs/``, after the config, by default.
+    seeds : int
+        How many: the configuration's, and those that follow it. The methods share the
+        partition of each.
+    sizes : sequence of int, optional
+        Budgets, each a ``selection.samples``; the configuration's own by default.
+    reference : str, optional
+        The method that the others are compared with; ``random`` by default, or else the first.
+    resume : bool
+        Run what is not finished yet in ``out``; methods, sizes and seeds may have been added.
+    overwrite : bool
+        Remove an earlier comparison's runs first.
 
     Raises
     ------
     UserError
-        If a folder is neither, or a file in it is broken.
+        If configuration, data or folder are at fault, or the extra 'report' is missing.
     """
-    found: dict[Path, Run] = {}
-    for folder in folders:
-        if (folder / "comparison.json").is_file():
-            found |= _cells(folder)
-        else:
-            found[folder.resolve()] = read_run(folder)
-    return list(found.values())
+    requirements.check()
+    planned = comparing.plan(config, methods, seeds, sizes, reference)
+    name = Path(config).stem if isinstance(config, str | Path) else "default"
+    folder = Path(out) if out is not None else Path("runs") / f"{name}-comparison"
+    outcomes = comparing.carry_out(
+        planned, folder, progress or Silent(), resume=resume, overwrite=overwrite
+    )
+    found = make([folder])
+    write_page(found, folder / PAGE)
+    write_tables(found, folder)
+    return Compared(folder, found, outcomes)
 
 
-def read_run(folder: Path) -> Run:
-    """Read a run folder, finished or not (errors as in `read_runs`)."""
-    if not (folder / "run.json").is_file() or not (folder / "config.yaml").is_file():
-        raise UserError(
-            f"'{folder}' is no run's folder (no run.json and config.yaml) and no comparison's "
-            "(no comparison.json)"
-        )
-    summary, failure = _read(folder / "summary.json"), _read(folder / "failure.json")
-    status: Status = "finished" if summary else "failed" if failure else "unfinished"
-    return Run(
-        name=folder.resolve().name,
-        config=configuration.load(folder / "config.yaml").resolved(),
-        status=status,
-        reason=None if summary or not failure else str(failure["reason"]),
-        record=_read(folder / "run.json") or {},
-        rounds=_rounds(folder / "rounds.jsonl"),
-        summary=summary,
-        unseen=_read(folder / "unseen.json"),
-        samples=_read(folder / "samples.json"),
+def write_report(
+    folders: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    reference: str | None = None,
+    with_text: bool = False,
+    export_to: str | Path | None = None,
+) -> Path:
+    """Write the page of some runs, and return where it is.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Run folders and comparisons' folders.
+    out : path, optional
+        The page; ``report.html`` by default, in the folder if there is but one.
+    reference : str, optional
+        The group, or the method, that the others are compared with; what a single comparison
+        was carried out with by default, or else ``random``.
+    with_text : bool
+        Show samples' texts on the map. They are read from the data again, so this works where
+        the data are, and the page is private as they are.
+    export_to : path, optional
+        A folder for each figure as PNG and SVG, and the table as Markdown, CSV and LaTeX.
+
+    Raises
+    ------
+    UserError
+        If a folder is none of a run, a file in it is broken, the data changed, or the extra
+        'report' is missing.
+    """
+    requirements.check()
+    paths = [Path(folder) for folder in folders]
+    found = make(paths, reference=reference, with_text=with_text)
+    place = Path(out) if out is not None else (paths[0] if len(paths) == 1 else Path()) / PAGE
+    write_page(found, place)
+    if export_to is not None:
+        export(draw(found.groups, found.comparisons, reference), Path(export_to))
+        write_tables(found, Path(export_to))
+    return place
+
+
+def make(
+    folders: Sequence[Path], *, reference: str | None = None, with_text: bool = False
+) -> Report:
+    """Read runs and compare them (parameters and errors as in `write_report`)."""
+    runs = results.read_runs(folders)
+    if with_text:
+        runs = results.with_texts(runs)
+    groups = tuple(results.grouped(runs))
+    if reference is None and len(folders) == 1 and comparing.is_comparison(folders[0]):
+        reference = comparing.read_plan(folders[0]).reference
+    comparisons = differences(groups, reference)
+    return Report(
+        _title(groups),
+        groups,
+        comparisons,
+        verdict(groups, comparisons, reference),
+        tabulate(groups, comparisons),
     )
 
 
-def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Put runs together that differ in nothing but their seed, and name the groups.
-
-    A group is called by its method and, where there are several, its size; where that says
-    too little, by the settings that differ too, or else by its first run's folder.
-    """
-    together: dict[tuple[str, int], list[Run]] = defaultdict(list)
-    for run in runs:
-        key = json.dumps({k: v for k, v in run.config.items() if k not in UNSHOWN}, sort_keys=True)
-        copy = sum(
-            other.seed == run.seed for (k, _), of in together.items() for other in of if k == key
-        )
-        together[key, copy].append(run)
-    members = [sorted(of, key=lambda run: run.seed) for of in together.values()]
-    parts = [(_method(of[0]), _size(of[0].config)) for of in members]
-    several = len({size for _, size in parts if size}) > 1
-    short = [f"{method} {size}" if several and size else method for method, size in parts]
-    labels = _told_apart(short, [of[0] for of in members])
-    return [
-        Group(label, method, size, tuple(of))
-        for label, (method, size), of in zip(labels, parts, members, strict=True)
-    ]
+def write_page(found: Report, path: Path) -> None:
+    """Write the page, whole in one file."""
+    figures = draw(found.groups, found.comparisons)
+    write_text(path, page(found.groups, found.words, found.table, figures, found.title))
 
 
-def _cells(out: Path) -> dict[Path, Run]:
-    """Read all runs of a comparison, also those that never began."""
-    planned = comparing.read_plan(out)
-    found = {}
-    for cell in planned.cells:
-        folder, reason = comparing.folder_of(out, cell), comparing.failure_of(out, cell)
-        if (folder / "config.yaml").is_file():
-            run = read_run(folder)
-        else:
-            config = planned.config_of(cell).resolved()
-            run = Run(cell.name, config, "unfinished", None, {}, (), None, None, None)
-        if reason is not None and run.status != "finished":
-            run = replace(run, status="failed", reason=reason)
-        found[folder.resolve()] = run
-    return found
+def write_tables(found: Report, folder: Path) -> None:
+    """Write the table as Markdown, CSV and LaTeX."""
+    for kind, text in (
+        ("md", "\n".join([to_markdown(found.table), *(f"- {w}" for w in found.words), ""])),
+        ("csv", to_csv(found.table)),
+        ("tex", to_latex(found.table, found.title, "tab:fedhds")),
+    ):
+        write_text(folder / f"table.{kind}", text)
 
 
-def _told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
-    """Add to labels that stand several times what tells their runs apart."""
-    told = []
-    for label, run in zip(labels, runs, strict=True):
-        alike = [other for name, other in zip(labels, runs, strict=True) if name == label]
-        flat = [_flat(other.config) for other in alike]
-        keys = [key for key in flat[0] if len({repr(of.get(key)) for of in flat}) > 1]
-        own = _flat(run.config)
-        settings = ", ".join(f"{key} {own.get(key)}" for key in keys)
-        distinct = len({tuple(repr(of.get(key)) for key in keys) for of in flat}) == len(alike)
-        if len(alike) == 1:
-            told.append(label)
-        elif distinct and 0 < len(keys) <= 2:
-            told.append(f"{label} ({settings})")
-        else:
-            told.append(f"{label} ({run.name})")
-    return told
-
-
-def _flat(config: Plain, above: str = "") -> dict[str, Any]:
-    """Return nested keys as dotted ones, without those that do not tell groups apart."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if not above and key in UNSHOWN:
-            continue
-        inside = isinstance(value, Mapping)
-        found |= _flat(value, f"{above}{key}.") if inside else {f"{above}{key}": value}
-    return found
-
-
-def _method(run: Run) -> str:
-    return (
-        str(run.summary["method"])
-        if run.summary
-        else configuration.parse(run.config).selection_name
-    )
-
-
-def _size(config: Plain) -> str:
-    selection = config["selection"]
-    if selection["samples"] is not None:
-        return str(selection["samples"])
-    return "" if selection["share"] is None else f"{selection['share']:.4g} of all"
-
-
-def _read(path: Path) -> Any:
-    """Read a JSON file that need not be there."""
-    try:
-        return read_json(path)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise UserError(f"'{path}' is broken: {error}") from error
-
-
-def _rounds(path: Path) -> tuple[Plain, ...]:
-    """Read the lines of ``rounds.jsonl``; a power cut may have torn the last ones."""
-    found: list[Plain] = []
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    for line in filter(None, lines):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return tuple(found)
+def _title(groups: Sequence[Group]) -> str:
+    methods = list(dict.fromkeys(group.method for group in groups))
+    if len(methods) == 1:
+        return f"{methods[0]}: {sum(len(group.runs) for group in groups)} run(s)"
+    return f"{len(methods)} selection methods compared"

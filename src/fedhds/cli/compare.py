@@ -58,29 +58,36 @@ def compare(
     """Run each method with each size and seed; say which differences are real."""
     hint = "; --resume goes on with what is not finished"
     with session(quiet, json_log, hint) as progress:
-        from fedhds import comparing
         from fedhds import config as configuration
 
-        plain = configuration.with_overrides(config, overrides or [])
-        named = [_split(methods), [_number(size) for size in _split(sizes or "")]]
-        planned = comparing.plan(plain, named[0], seeds, named[1], reference)
-
-        from fedhds import reporting
-
+        plain = configuration.read(config, overrides or [])
+        numbers = [_number(size) for size in _split(sizes or "")]
         folder = out or Path("runs") / f"{config.stem}-comparison"
-        reporting.check()
-        outcomes = comparing.carry_out(
-            planned, folder, progress, resume=resume, overwrite=overwrite
+
+        import fedhds
+
+        compared = fedhds.compare(
+            plain,
+            _split(methods),
+            folder,
+            seeds=seeds,
+            sizes=numbers,
+            reference=reference,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
         )
-        report = reporting.write_comparison(folder)
         if json_log:
-            progress.say("comparison", "", out=str(folder), **report.facts())
+            told = {"words": compared.report.words, "groups": compared.report.rows}
+            progress.say("comparison", "", out=str(folder), **told)
         else:
-            report.show(results())
+            for sentence in compared.report.words:
+                results().print(sentence)
         progress.say("done", f"the page is {folder / 'report.html'}")
-        missing = [cell.name for cell, outcome in outcomes.items() if outcome != "finished"]
+        missing = [o for o in compared.outcomes.values() if o != "finished"]
         if missing:
-            progress.say("error", f"fedhds: {len(missing)} of {len(outcomes)} runs not finished")
+            sentence = f"{len(missing)} of {len(compared.outcomes)} runs are not finished"
+            progress.say("error", f"fedhds: {sentence}", status=FAILURE)
             raise typer.Exit(FAILURE)
 
 

@@ -8,7 +8,7 @@ import pytest
 from fedhds import config as configuration
 from fedhds.comparing import plan
 from fedhds.files import write_json, write_text
-from fedhds.reporting import grouped, read_run, read_runs
+from fedhds.results import grouped, read_run, read_runs
 from fedhds.types import UserError
 
 
