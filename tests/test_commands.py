@@ -39,7 +39,6 @@ SMALL = {
     "tuning": {"epochs": 1},
     "evaluation": {"per_task": 1, "clients": 2, "max_new_tokens": 8},
 }
-COMING = {"compare", "report"} - {command.callback.__name__ for command in app.registered_commands}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -90,8 +89,6 @@ def carry_out(command: str) -> None:
     """Do what a line of a shell says, or look it up."""
     match shlex.split(command, comments=True):
         case []:
-            pass
-        case ["fedhds", verb, *_] if verb in COMING:
             pass
         case ["fedhds", "demo", "--out", out]:
             demo(out)
