@@ -58,6 +58,8 @@ DRAWS = 2000
 Measure = Literal["rouge_l", "loss"]
 Numbers = NDArray[np.float64]
 MEASURES: tuple[Measure, ...] = ("rouge_l", "loss")
+BOUNDS: dict[Measure, tuple[float, float]] = {"rouge_l": (-1, 1), "loss": (-math.inf, math.inf)}
+"""What a difference can be at all; intervals go no further."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Comparison:
     measure : {"rouge_l", "loss"}
         Rouge-L is better higher, loss lower.
     difference, low, high : float
-        The group less the reference, and its simultaneous 95 % interval; infinite with one seed
-        and one unit, NaN where a score is not a number.
+        The group less the reference, and its simultaneous 95 % interval, which is as wide as
+        can be with one seed and one unit, and NaN where a score is not a number.
     seeds : int
         Seeds that both finished on the same data. ``left_out`` are those that only one finished,
         or both on different data.
@@ -136,8 +138,8 @@ def differences(groups: Sequence[Group], reference: str | None = None) -> tuple[
             units, tops, bottoms = _cells(pairs)
             middles, widths = _intervals(tops, bottoms, family)
             for measure, middle, width in zip(MEASURES, middles, widths, strict=True):
-                low, high = float(middle - width), float(middle + width)
-                about = (label, given[label], measure, float(middle), low, high)
+                low, high = np.clip((middle - width, middle + width), *BOUNDS[measure])
+                about = (label, given[label], measure, float(middle), float(low), float(high))
                 found.append(
                     Comparison(*about, len(pairs), left_out, tops.shape[-1], units, family)
                 )
@@ -236,9 +238,8 @@ def _variance_over_units(tops: Numbers, bottoms: Numbers) -> Numbers:
     units = tops.shape[-1]
     rng = generator(0, "paired-intervals")
     # One draw at a time: all at once would need draws x units numbers.
-    means = [
-        _by_seed(tops, bottoms, rng.standard_exponential(units)).mean(-1) for _ in range(DRAWS)
-    ]
+    weights = (np.asarray(rng.standard_exponential(units)) for _ in range(DRAWS))
+    means = [_by_seed(tops, bottoms, drawn).mean(-1) for drawn in weights]
     # Of n numbers, exponential weights give a mean the variance of n + 1, instead of n - 1.
     variance: Numbers = np.var(means, axis=0) * (units + 1) / (units - 1)
     return variance
@@ -246,6 +247,7 @@ def _variance_over_units(tops: Numbers, bottoms: Numbers) -> Numbers:
 
 def _by_seed(tops: Numbers, bottoms: Numbers, weights: Numbers) -> Numbers:
     """Return the difference of means with units weighted, of shape (measures, seeds)."""
-    means = (tops @ weights) / (bottoms @ weights)
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN says it without a warning
+        means = (tops @ weights) / (bottoms @ weights)
     difference: Numbers = means[:, 0] - means[:, 1]
     return difference
