@@ -67,7 +67,7 @@ NULLS = {
     "tasks": Truth(0, 1, 0.5),
     "seeds": Truth(0.5, 0.3, 1),
     "seeds, somewhat": Truth(0.15, 0.3, 1),
-    "seeds, skewed": Truth(0.5, 0.3, 1, skewed=True),
+    "seeds, heavy tails": Truth(0.5, 0.3, 1, skewed=True),
 }
 EFFECTS = {
     "consistent": Truth(0, 0, 1, 1.0),
