@@ -15,8 +15,8 @@ in the report (Bonferroni)::
 
     half width**2 = t(seeds - 1)**2 * variance over seeds + t(tasks - 1)**2 * variance over tasks
 
-For normal effects this never covers too rarely, however the variance falls to seeds, tasks and
-noise (which is counted in both variances).
+For normal effects, and all tasks with all seeds, this never covers too rarely, however the
+variance falls to seeds, tasks and noise (which is counted in both variances).
 
 **What was measured** (``benchmarks/intervals.py``: 2, 3 and 5 seeds; 10, 20 and 60 tasks; 1 and 12
 comparisons; seeds, tasks or noise varying most). Families in which any interval missed its true
