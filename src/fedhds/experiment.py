@@ -23,15 +23,19 @@ from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
 from fedhds.federation.server_app import build_server_app
-from fedhds.files import append_lines, read_json, write_json, write_text
+from fedhds.files import append_lines, json_line, read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
 from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
+from fedhds.sample_map import sample_map
 from fedhds.sites import SiteOpener, build_sites, check_kept
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
+
+UNSEEN = ("tasks", "rouge_l", "loss_sums", "token_counts")
+"""Columns of ``unseen.json``."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ def _carry_out(
         _play(folder, experiment, state, verb, tracked, progress)
         _write_lines(folder, state)  # so far they were added without waiting for the disk
     except RunFailed as error:
+        write_json(folder / "failure.json", {"round": state.round + 1, "reason": str(error)})
         if verb == "select":
             raise
         good = state.adapter if state.best is None else state.best_adapter
@@ -208,8 +213,12 @@ def _carry_out(
     summary = summarise(experiment, state, resumed_from)
     if verb == "run":
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
+        _write_unseen(folder, state)
+    if (samples := sample_map(experiment, folder, progress)) is not None:
+        write_text(folder / "samples.json", f"{json_line(samples)}\n")
     tracked.finish(summary)
     write_json(folder / "summary.json", summary)
+    (folder / "failure.json").unlink(missing_ok=True)  # of an attempt that this one went on from
     shutil.rmtree(folder / "clients", ignore_errors=True)  # a run without a summary needs them
     return summary
 
@@ -257,6 +266,17 @@ def _play(
     sites = build_sites(experiment, folder, verb, progress)
     client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
     run_in_process(server_app, client_app, clients)
+
+
+def _write_unseen(folder: Path, state: RunState) -> None:
+    """Keep each unseen sample's scores, before and after: what pairs this run with another."""
+    scores = {
+        when: {name: found["unseen"][name] for name in UNSEEN}
+        for when, found in (("before", state.before), ("after", state.best))
+        if found is not None and found["unseen"] is not None
+    }
+    if scores:
+        write_text(folder / "unseen.json", f"{json_line(scores)}\n")
 
 
 def _write_lines(folder: Path, state: RunState) -> None:

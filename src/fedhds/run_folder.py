@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,9 @@ OWNED = (
     "config.yaml",
     "summary.json",
     "rounds.jsonl",
+    "failure.json",
+    "unseen.json",
+    "samples.json",
     "evaluation.json",
     "judgement.json",
     "adapter",
@@ -38,6 +42,10 @@ OWNED = (
 ``run.json`` tells that it is one, and ``config.yaml`` that it was begun to the end: a
 process killed in between leaves a folder that can be resumed or overwritten.
 """
+
+
+class Busy(UserError):
+    """Another process has the run folder."""
 
 
 def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: bool) -> None:
@@ -91,7 +99,9 @@ def alone(folder: Path) -> Iterator[None]:
     Raises
     ------
     UserError
-        If it cannot be made, or another process has it.
+        If it cannot be made.
+    Busy
+        If another process has it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +112,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"another process is running in '{folder}'") from error
+            raise Busy(f"another process is running in '{folder}'") from error
         yield
     finally:
         os.close(descriptor)
@@ -126,7 +136,16 @@ def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
         _remove(folder / name)
     data = experiment.data
     record = {"verb": verb, "data": data.fingerprint, "knowledge": experiment.knowledge}
-    write_json(folder / "run.json", record | {"skew": data.skew})
+    clients = [
+        {
+            "name": client.name,
+            "samples": len(client.train),
+            "validation": len(client.validation),
+            "tasks": Counter(sample.example.task for sample in client.train),
+        }
+        for client in data.clients
+    ]
+    write_json(folder / "run.json", record | {"skew": data.skew, "clients": clients})
     write_text(folder / "config.yaml", experiment.config.to_yaml())
 
 

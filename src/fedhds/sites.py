@@ -43,7 +43,7 @@ def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Prog
             max_new_tokens=config.evaluation.max_new_tokens,
             batch_size=config.evaluation.batch_size,
             seed=config.seed,
-            store=_store(folder, number),
+            store=client_store(folder, number),
             adapters=adapters,
             coresets=files[number] if verb == "select" else None,
             progress=progress,
@@ -59,7 +59,8 @@ def coreset_files(folder: Path, clients: Sequence[ClientData]) -> list[Path]:
     return [folder / "coresets" / name for name in _file_names([c.name for c in clients])]
 
 
-def _store(folder: Path, client: int) -> ClientStore:
+def client_store(folder: Path, client: int) -> ClientStore:
+    """Return what a client of this machine keeps in a run folder."""
     return ClientStore(folder / "clients" / str(client))
 
 
@@ -82,7 +83,7 @@ def check_kept(folder: Path, lines: Sequence[str]) -> None:
         took_part = [c for c in record["clients"] if str(c) not in record["failed"]]
         last |= dict.fromkeys(took_part, record["round"])
     for client, round in last.items():
-        if not _store(folder, client).survived(round, now):
+        if not client_store(folder, client).survived(round, now):
             raise UserError(
                 f"client {client} lost what it kept in round {round}, as in a power cut, so "
                 f"'{folder}' cannot be resumed: say --overwrite"

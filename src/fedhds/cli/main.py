@@ -6,10 +6,12 @@ import os
 
 import typer
 
+from fedhds.cli.compare import compare
 from fedhds.cli.demo import demo
 from fedhds.cli.doctor import doctor
 from fedhds.cli.evaluate import evaluate
 from fedhds.cli.methods import methods
+from fedhds.cli.report import report
 from fedhds.cli.run import run
 from fedhds.cli.select import select
 
@@ -27,6 +29,8 @@ app.command()(demo)
 app.command()(run)
 app.command()(select)
 app.command("eval")(evaluate)
+app.command()(compare)
+app.command()(report)
 app.command()(methods)
 app.command()(doctor)
 

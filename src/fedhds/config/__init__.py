@@ -19,7 +19,7 @@ from fedhds.config.sections import METHOD_KINDS, Config, MethodSection, method_n
 from fedhds.config.text import override_key, read_yaml
 from fedhds.types import SignalModel, UserError
 
-__all__ = ["METHOD_KINDS", "Config", "build", "load", "notices", "parse", "read_yaml"]
+__all__ = ["METHOD_KINDS", "Config", "build", "load", "notices", "parse", "read", "read_yaml"]
 
 
 def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:
@@ -37,10 +37,17 @@ def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str]
     UserError
         For the first mistake, naming its key.
     """
+    return parse(read(source, overrides))
+
+
+def read(
+    source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Read a configuration as it was given, unchecked (parameters as in `load`)."""
     plain = dict(source) if isinstance(source, Mapping) else read_yaml(source)
     for override in overrides:
         override_key(plain, override)
-    return parse(plain)
+    return plain
 
 
 def parse(plain: Mapping[str, Any]) -> Config:

@@ -184,6 +184,10 @@ class Within(_Composed):
                 "selection.method has no groups to choose within: take fedhds or one of its kin"
             )
 
+    def labels(self, memory: Memory, samples: int) -> Array:
+        """Return the outer method's groups, shape (samples,) (client)."""
+        return self.outer.labels(memory, samples)
+
     def pick(
         self, signals: Signals, received: Arrays, memory: Memory, rng: np.random.Generator
     ) -> Coreset:

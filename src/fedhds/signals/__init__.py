@@ -18,9 +18,10 @@ from fedhds.models import LanguageModel, without_adapter
 from fedhds.signals import _cache
 from fedhds.signals._cache import check as check_cache
 from fedhds.signals._cache import folder as cache_folder
+from fedhds.signals._cache import remembered
 from fedhds.types import Array, Progress, Sample
 
-__all__ = ["Reader", "cache_folder", "check", "check_cache", "compute"]
+__all__ = ["Reader", "cache_folder", "check", "check_cache", "compute", "remembered"]
 
 
 def compute(

@@ -1,0 +1,210 @@
+"""What each group cost: seconds by phase, bytes by kind, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fedhds.report.figures._figure import (
+    Cell,
+    Figure,
+    Panel,
+    listed,
+    mean,
+    number,
+    tooltip,
+    view,
+)
+from fedhds.report.runs import Group
+
+NAME = "costs"
+TITLE = "What it cost"
+MISSING = "No run is finished, and only a finished run says what it cost."
+
+PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
+KINDS = {
+    "summaries_up": "summaries, to the server",
+    "plans_down": "plans, to the clients",
+    "adapters_up": "adapters, to the server",
+    "adapters_down": "adapters, to the clients",
+}
+ROW = 28
+"""Pixels of a group's row."""
+NARROW = 200
+"""Pixels of the narrowest bars, in which a word must fit that is written on one."""
+
+
+def figure(groups: Sequence[Group]) -> Figure | None:
+    """Draw means over the finished runs of each group."""
+    finished = [group for group in groups if group.finished]
+    if not finished:
+        return None
+    longest = max(finished, key=lambda group: sum(_seconds(group).values()))
+    return Figure(
+        name=NAME,
+        title=TITLE,
+        caption=(
+            "Means over seeds. Seconds are those of all clients and the server together, phases "
+            "in the order in which they happen. Bytes are on a logarithmic scale, each grid line "
+            "ten times the one before; where nothing was sent there is no mark."
+        ),
+        alt=f"Seconds, bytes and memory of each group; {longest.label} takes the most time.",
+        panels=(
+            Panel(_time(finished)),
+            Panel(_traffic(finished)),
+            Panel(_memory(finished)),
+        ),
+        header=(
+            "Group",
+            *(f"{phase} (s)" for phase in PHASES),
+            *(f"{kind} (bytes)" for kind in KINDS.values()),
+            "peak memory (MB)",
+        ),
+        rows=tuple(_row(group) for group in finished),
+        notes=tuple(_notes(groups)),
+        width=340,
+    )
+
+
+def _notes(groups: Sequence[Group]) -> list[str]:
+    without = [group.label for group in groups if not group.finished]
+    return [f"Without a finished run, so without costs: {listed(without)}."] if without else []
+
+
+def _mean(group: Group, part: str, name: str) -> float:
+    found = [((run.summary or {}).get(part) or {}).get(name) for run in group.finished]
+    return number(mean(found)) or 0.0
+
+
+def _seconds(group: Group) -> dict[str, float]:
+    return {phase: _mean(group, "seconds", phase) for phase in PHASES}
+
+
+def _bytes(group: Group) -> dict[str, float]:
+    return {kind: _mean(group, "bytes", kind) for kind in KINDS}
+
+
+def _memory_of(group: Group) -> float | None:
+    return number(mean([(run.summary or {}).get("peak_rss_mb") for run in group.finished]))
+
+
+def _row(group: Group) -> tuple[Cell, ...]:
+    parts = (*_seconds(group).values(), *_bytes(group).values())
+    return (group.label, *parts, _memory_of(group))
+
+
+def _down(groups: Sequence[Group]) -> dict[str, Any]:
+    labels = [group.label for group in groups]
+    return {"field": "label", "type": "nominal", "title": None, "scale": {"domain": labels}}
+
+
+def _time(groups: Sequence[Group]) -> dict[str, Any]:
+    """Stack the phases; a word stands on a bar that is long enough for it."""
+    longest = max(sum(_seconds(group).values()) for group in groups) or 1.0
+    rows, totals = [], []
+    for group in groups:
+        start = 0.0
+        for phase, seconds in _seconds(group).items():
+            fits = seconds / longest * NARROW > 6.5 * len(phase)
+            rows.append(
+                {
+                    "label": group.label,
+                    "phase": phase,
+                    "from": number(start),
+                    "to": number(start + seconds),
+                    "middle": number(start + seconds / 2),
+                    "seconds": seconds,
+                    "word": phase if fits else "",
+                }
+            )
+            start += seconds
+        totals.append({"label": group.label, "to": number(start), "word": f"{start:,.0f} s"})
+    return _time_view(_down(groups), rows, totals, longest)
+
+
+def _time_view(
+    y: dict[str, Any], rows: list[dict[str, Any]], totals: list[dict[str, Any]], longest: float
+) -> dict[str, Any]:
+    scale = {"domain": [0, longest * 1.25], "nice": False}
+    x = {"type": "quantitative", "title": "seconds", "scale": scale, "axis": {"tickCount": 5}}
+    colour = {"field": "phase", "type": "nominal", "title": None}
+    colour |= {"scale": {"domain": list(PHASES)}, "legend": {"columns": 3}}
+    hover = tooltip(label="group", phase="phase", seconds="seconds")
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "bar", "style": "cell"},
+            "encoding": {
+                "y": y,
+                "x": {**x, "field": "from"},
+                "x2": {"field": "to"},
+                "color": colour,
+                "tooltip": hover,
+            },
+        },
+        {
+            "mark": {"type": "text", "style": "inside"},
+            "encoding": {"y": y, "x": {**x, "field": "middle"}, "text": {"field": "word"}},
+        },
+        {
+            "data": {"values": totals},
+            "mark": {"type": "text", "style": "words", "align": "left", "dx": 4},
+            "encoding": {"y": y, "x": {**x, "field": "to"}, "text": {"field": "word"}},
+        },
+    ]
+    height = ROW * (len(totals) + 1)
+    return view("Seconds by phase", "", height, data={"values": rows}, layer=layers)
+
+
+def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
+    rows = [
+        {"label": group.label, "kind": KINDS[kind], "bytes": count}
+        for group in groups
+        for kind, count in _bytes(group).items()
+        if count > 0
+    ]
+    x = {"field": "bytes", "type": "quantitative", "title": "bytes"}
+    x |= {"scale": {"type": "log"}, "axis": {"format": "~s", "tickCount": 6}}
+    order = list(KINDS.values())
+    kinds = {"field": "kind", "type": "nominal", "title": None}
+    kinds |= {"scale": {"domain": order}, "legend": {"columns": 2}}
+    return view(
+        "Bytes by kind",
+        "",
+        ROW * (len(groups) + 1),
+        data={"values": rows},
+        mark={"type": "point", "filled": True, "size": 60, "opacity": 1},
+        encoding={
+            "y": _down(groups) | {"axis": {"grid": True, "bandPosition": 0}},
+            "yOffset": {"field": "kind", "type": "nominal", "scale": {"domain": order}},
+            "x": x,
+            "shape": kinds,
+            "color": kinds,
+            "tooltip": tooltip(label="group", kind="what", bytes="bytes"),
+        },
+    )
+
+
+def _memory(groups: Sequence[Group]) -> dict[str, Any]:
+    rows = [
+        {"label": group.label, "memory": memory, "word": f"{memory:,.0f} MB"}
+        for group in groups
+        if (memory := _memory_of(group)) is not None
+    ]
+    most = max([1.0, *(row["memory"] for row in rows)])  # type: ignore[type-var,list-item]
+    x = {"field": "memory", "type": "quantitative", "title": "MB of the largest process"}
+    x |= {"scale": {"domain": [0, most * 1.25], "nice": False}, "axis": {"tickCount": 5}}  # type: ignore[operator]
+    y = _down(groups)
+    return view(
+        "Peak memory",
+        "",
+        ROW * (len(groups) + 1),
+        data={"values": rows},
+        encoding={"y": y, "x": x, "tooltip": tooltip(label="group", memory="MB")},
+        layer=[
+            {"mark": {"type": "bar", "style": "bar"}},
+            {
+                "mark": {"type": "text", "style": "words", "align": "left", "dx": 4},
+                "encoding": {"text": {"field": "word"}},
+            },
+        ],
+    )

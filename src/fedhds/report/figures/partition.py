@@ -1,0 +1,185 @@
+"""How the samples are spread over the clients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from fedhds.report.figures._figure import (
+    Cell,
+    Figure,
+    Panel,
+    Plain,
+    mean,
+    number,
+    several,
+    short,
+    tooltip,
+    view,
+)
+from fedhds.report.runs import Group, Run
+
+NAME = "partition"
+TITLE = "How the samples are spread over the clients"
+MISSING = "No run says what each client holds (run.json has no clients)."
+
+CLIENTS, TASKS = 40, 60
+"""Most clients and tasks whose names can be read along the edges of a heat map."""
+
+
+def figure(groups: Sequence[Group]) -> Figure | None:
+    """Draw each distinct partition: clients by tasks where both are few, else sorted sizes."""
+    found = _distinct(groups)
+    if not found:
+        return None
+    panels = [panel for run in found for panel in _panels(run, len(found) > 1)]
+    return Figure(
+        name=NAME,
+        title=TITLE,
+        caption=(
+            "Clients that hold unequal amounts or different tasks are what makes federated "
+            "tuning hard. A darker cell or a longer bar is more training samples."
+        ),
+        alt=" ".join(_words(run) for run in found),
+        panels=tuple(panels),
+        header=("Seed", "Client", "Training samples", "Validation samples", "Tasks"),
+        rows=tuple(row for run in found for row in _rows(run)),
+        notes=tuple(_words(run) for run in found),
+        width=420,
+    )
+
+
+def _distinct(groups: Sequence[Group]) -> list[Run]:
+    """Return one run of each partition, which is what the data's fingerprint tells apart."""
+    found: dict[str, Run] = {}
+    for group in groups:
+        for run in group.runs:
+            if run.record.get("clients"):
+                found.setdefault(str(run.record.get("data") or run.name), run)
+    return sorted(found.values(), key=lambda run: run.seed)
+
+
+def _tasks(client: Plain) -> dict[str, int]:
+    """Return the tasks of which a client holds samples, those with a name."""
+    return {str(task): n for task, n in (client.get("tasks") or {}).items() if n and task}
+
+
+def _rows(run: Run) -> list[tuple[Cell, ...]]:
+    return [
+        (
+            run.seed,
+            str(client["name"]),
+            client["samples"],
+            client.get("validation"),
+            len(_tasks(client)) or None,
+        )
+        for client in run.record["clients"]
+    ]
+
+
+def _words(run: Run) -> str:
+    """Say how skewed a partition is."""
+    clients, skew = run.record["clients"], run.record.get("skew") or {}
+    sizes = sorted(client["samples"] for client in clients)
+    said = (
+        f"Seed {run.seed}: {several(len(clients), 'client')} with {sizes[0]:,} to {sizes[-1]:,} "
+        f"samples (median {sizes[len(sizes) // 2]:,})"
+    )
+    if empty := sizes.count(0):
+        said += f", {several(empty, 'client')} without any"
+    tasks = mean([len(_tasks(client)) for client in clients if client["samples"]])
+    if tasks:
+        said += f"; {tasks:.1f} tasks per client on average"
+    if (distance := number(skew.get("total_variation"))) is not None:
+        said += (
+            f"; a client's mix of tasks differs from that of all by {distance:.2f} on average "
+            "(total variation: 0 is the same mix, 1 no task in common)"
+        )
+    return f"{said}."
+
+
+def _panels(run: Run, named: bool) -> list[Panel]:
+    clients = run.record["clients"]
+    before = f"Seed {run.seed}: " if named else ""
+    tasks = {task for client in clients for task in _tasks(client)}
+    if tasks and len(clients) <= CLIENTS and len(tasks) <= TASKS:
+        return [Panel(_heat_map(before, clients, sorted(tasks)))]
+    panels = [Panel(_sorted_sizes(before, clients))]
+    if tasks:
+        panels.append(Panel(_tasks_per_client(before, clients)))
+    return panels
+
+
+def _heat_map(before: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
+    cut = short(tasks)
+    rows = [
+        {"client": str(client["name"]), "task": task, "short": cut[task], "samples": count}
+        for client in clients
+        for task, count in _tasks(client).items()
+    ]
+    names = list(dict.fromkeys(str(client["name"]) for client in clients))
+    across = {"field": "client", "type": "nominal", "title": "client", "scale": {"domain": names}}
+    across |= {"axis": {"labelAngle": -60, "labelLimit": 80}}
+    down = {"field": "short", "type": "nominal", "title": None}
+    down |= {"scale": {"domain": list(cut.values())}}
+    colour = {"field": "samples", "type": "quantitative", "title": "training samples"}
+    colour |= {"scale": {"domainMin": 0}, "legend": {"gradientLength": 150}}
+    return view(
+        f"{before}samples of each task at each client",
+        "an empty cell is no sample",
+        18 * max(len(tasks), 3),
+        data={"values": rows},
+        mark={"type": "rect", "style": "cell"},
+        encoding={
+            "x": across,
+            "y": down,
+            "color": colour,
+            "tooltip": tooltip(client="client", task="task", samples="samples"),
+        },
+    )
+
+
+def _sorted_sizes(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
+    ordered = sorted(clients, key=lambda client: -client["samples"])
+    rows = [
+        {"rank": rank, "next": rank + 1, "client": str(c["name"]), "samples": c["samples"]}
+        for rank, c in enumerate(ordered)
+    ]
+    x = {"field": "rank", "type": "quantitative", "title": "clients, the largest first"}
+    x |= {"scale": {"domain": [0, len(rows)], "nice": False}, "axis": {"grid": False}}
+    return view(
+        f"{before}samples of each client",
+        "",
+        220,
+        data={"values": rows},
+        mark={"type": "rect", "style": "bar"},
+        encoding={
+            "x": x,
+            "x2": {"field": "next"},
+            "y": {"field": "samples", "type": "quantitative", "title": "training samples"},
+            "y2": {"datum": 0},
+            "tooltip": tooltip(client="client", samples="samples"),
+        },
+    )
+
+
+def _tasks_per_client(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
+    counts = Counter(len(_tasks(client)) for client in clients)
+    rows = [{"tasks": n, "from": n - 0.5, "to": n + 0.5, "clients": counts[n]} for n in counts]
+    x = {"field": "from", "type": "quantitative", "title": "tasks that a client holds"}
+    x |= {"axis": {"tickMinStep": 1, "grid": False, "format": ",d"}, "scale": {"zero": False}}
+    return view(
+        f"{before}tasks of each client",
+        "",
+        220,
+        data={"values": sorted(rows, key=lambda row: row["tasks"])},
+        mark={"type": "rect", "style": "bar"},
+        encoding={
+            "x": x,
+            "x2": {"field": "to"},
+            "y": {"field": "clients", "type": "quantitative", "title": "clients"},
+            "y2": {"datum": 0},
+            "tooltip": tooltip(tasks="tasks", clients="clients"),
+        },
+    )
