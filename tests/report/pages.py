@@ -74,7 +74,7 @@ def made(
         for n in range(1, done + 1)
     ]
     chosen = (draw.random(samples) < (1 if method == "full" else 0.1)).astype(int).tolist()
-    grouped = (draw.integers(0, 3, samples) if method == "fedhds" else draw.integers(-1, 0, samples))
+    grouped = draw.integers(0, 3, samples) if method == "fedhds" else draw.integers(-1, 0, samples)
     summary = _summary(method, seed, lines, sum(chosen), unseen, validation, tasks)
     return Run(
         name=f"{method}-{seed}",
@@ -109,14 +109,13 @@ def without_task_names(run: Run) -> Run:
     clients = [{**client, "tasks": {}} for client in run.record["clients"]]
     summary = run.summary and {**run.summary, "per_task": {}}
     samples = run.samples and {**run.samples, "tasks": [""], "task": [0] * len(run.samples["task"])}
-    return replace(
-        run, record={**run.record, "clients": clients}, summary=summary, samples=samples
-    )
+    return replace(run, record={**run.record, "clients": clients}, summary=summary, samples=samples)
 
 
 def group(*runs: Run, label: str | None = None) -> Group:
     """Put seeds of one thing together."""
-    return Group(label or runs[0].config["selection"]["method"], "m", "", runs)
+    method = runs[0].config["selection"]["method"]
+    return Group(label or method, method, "", runs)
 
 
 def compared(groups: Sequence[Group]) -> list[Difference]:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from fedhds.report import _facts, _settings
-from fedhds.report._left_out import left_out
+from fedhds.report._left_out import REMARK, left_out
 from fedhds.report.figures import Figure, Missing
 from fedhds.report.figures._figure import several
 from fedhds.report.figures.theme import SCREEN_FONT, config
@@ -79,6 +79,7 @@ def page(
     )
     environment.filters["cell"] = _cell
     environment.filters["several"] = several
+    told = left_out(groups)
     vega, script = _vega(), _asset("page.js")
     data = json.dumps(_data(figures), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return environment.from_string(_asset("page.html")).render(
@@ -91,7 +92,8 @@ def page(
         figures=figures,
         is_drawn=lambda figure: isinstance(figure, Figure),
         blocks=_blocks,
-        left_out=left_out(groups),
+        left_out=[entry for entry in told if entry.kind != REMARK],
+        remarks=[entry for entry in told if entry.kind == REMARK],
         labels=[group.label for group in groups],
         differing=_settings.differing(groups),
         settings=[(group.label, _settings.whole(group)) for group in groups],

@@ -62,6 +62,8 @@
     panel.view = result;
     panel.element.dataset.drawn = mode;
     panel.element.style.minHeight = "";
+    const picture = panel.element.querySelector(".chart-wrapper");
+    picture.setAttribute("aria-label", panel.spec.title.text);
     const menu = panel.element.querySelector("summary");
     if (menu) menu.setAttribute("aria-label", "Save this panel as PNG or SVG");
   }

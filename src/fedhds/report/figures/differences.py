@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from fedhds.report.figures._figure import Figure, Panel, listed, number, span, tooltip, view
+from fedhds.report.figures._figure import Figure, Panel, listed, number, short, span, tooltip, view
 
 NAME = "differences"
-TITLE = "Which differences are real"
+TITLE = "Differences"
 MISSING = "There is no difference to show: it needs two or more groups with finished runs."
 
 MEASURES = {
@@ -59,7 +59,7 @@ def figure(comparisons: Sequence[Difference], reference: str | None = None) -> F
     real = [entry for entry in comparisons if entry.real]
     return Figure(
         name=NAME,
-        title=f"{TITLE}: difference to {whom}",
+        title=f"{TITLE}: each group against {whom}",
         caption=(
             "Each mark is a difference, its line the 95 % interval. A filled mark is a real "
             "difference, corrected for the number of comparisons; a hollow one may be chance."
@@ -92,9 +92,11 @@ def _said(real: Sequence[Difference]) -> str:
 
 def _panel(measure: str, found: Sequence[Difference]) -> dict[str, Any]:
     title, axis = MEASURES[measure]
+    names = short([entry.label for entry in found])
     rows = [
         {
             "label": entry.label,
+            "short": names[entry.label],
             "difference": number(entry.difference),
             "low": number(entry.low),
             "high": number(entry.high),
@@ -102,9 +104,9 @@ def _panel(measure: str, found: Sequence[Difference]) -> dict[str, Any]:
         }
         for entry in found
     ]
-    labels = [entry.label for entry in found]
     ends = span([0.0, *(row[end] for row in rows for end in ("low", "high"))])  # type: ignore[list-item]
-    y = {"field": "label", "type": "nominal", "title": None, "scale": {"domain": labels}}
+    y = {"field": "short", "type": "nominal", "title": None}
+    y |= {"scale": {"domain": list(names.values())}}
     x = {"type": "quantitative", "title": axis, "scale": {"domain": ends, "nice": False}}
     hover = tooltip(label="group", difference="difference", low="low", high="high", real="real")
     layers: list[dict[str, Any]] = [
