@@ -7,6 +7,16 @@ from typing import Any
 
 from rich.table import Table
 
+from fedhds.report.formatting import (
+    NOTHING,
+    kilobytes,
+    megabytes,
+    score,
+    seconds,
+    used,
+    with_interval,
+)
+
 Summary = Mapping[str, Any]
 """The content of a run's ``summary.json``."""
 
@@ -28,8 +38,8 @@ def verdict(chosen: Summary, full: Summary) -> str:
     faster = full["seconds"]["tuning"] / max(chosen["seconds"]["tuning"], 1e-9)
     work = _local_seconds(full) / max(_local_seconds(chosen), 1e-9)
     cost = (
-        f"{_choosing_seconds(chosen):.1f} s of choosing and "
-        f"{_kilobytes(_choosing_bytes(chosen))} more traffic"
+        f"{seconds(_choosing_seconds(chosen))} of choosing and "
+        f"{kilobytes(_choosing_bytes(chosen))} more traffic"
     )
     if chosen["rouge_l_after"] is not None and full["rouge_l_after"] is not None:
         difference = chosen["rouge_l_after"] - full["rouge_l_after"]
@@ -41,8 +51,8 @@ def verdict(chosen: Summary, full: Summary) -> str:
 
 
 def _local_seconds(summary: Summary) -> float:
-    seconds = summary["seconds"]
-    return float(seconds["signals"] + seconds["selection"] + seconds["tuning"])
+    phases = summary["seconds"]
+    return float(phases["signals"] + phases["selection"] + phases["tuning"])
 
 
 def _choosing_seconds(summary: Summary) -> float:
@@ -57,28 +67,19 @@ def _adapter_bytes(summary: Summary) -> int:
     return int(summary["bytes"]["adapters_up"] + summary["bytes"]["adapters_down"])
 
 
-def _kilobytes(count: int) -> str:
-    return f"{count / 1000:,.1f} kB"
-
-
-def _used(summary: Summary) -> str:
-    share = summary["samples_used"] / max(summary["samples_total"], 1)
-    return f"{summary['samples_used']:,} of {summary['samples_total']:,} ({share:.1%})"
-
-
 def _gain(summary: Summary) -> str:
     if summary.get("rouge_l_ci") is None:
-        return "-"
+        return NOTHING
     low, high = summary["rouge_l_ci"]
     gain = summary["rouge_l_after"] - summary["rouge_l_before"]
-    return f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return with_interval(gain, low, high)
 
 
 def _change(before: str, after: str) -> Callable[[Summary], str]:
     def cell(summary: Summary) -> str:
         if summary.get(before) is None:
-            return "-"
-        return f"{summary[before]:.3f} -> {summary[after]:.3f}"
+            return NOTHING
+        return f"{score(summary[before])} -> {score(summary[after])}"
 
     return cell
 
@@ -87,27 +88,27 @@ def _validation(name: str) -> Callable[[Summary], str]:
     def cell(summary: Summary) -> str:
         found = summary.get("validation") or {"before": None, "after": None}
         if found["before"] is None or found["after"] is None:
-            return "-"
-        return f"{found['before'][name]:.3f} -> {found['after'][name]:.3f}"
+            return NOTHING
+        return f"{score(found['before'][name])} -> {score(found['after'][name])}"
 
     return cell
 
 
 ROWS: Mapping[str, Callable[[Summary], str]] = {
     "rounds (best)": lambda s: f"{s['rounds']} ({s.get('best_round', '-')})",
-    "distinct samples used": _used,
+    "distinct samples used": lambda s: used(s["samples_used"], s["samples_total"]),
     "training passes": lambda s: f"{s.get('sample_passes', 0):,}",
     "unseen Rouge-L": _change("rouge_l_before", "rouge_l_after"),
     "gain [95 % interval]": _gain,
     "unseen loss": _change("loss_before", "loss_after"),
     "validation Rouge-L": _validation("rouge_l"),
     "validation loss": _validation("loss"),
-    "choosing: signals + selection": lambda s: f"{_choosing_seconds(s):.1f} s",
-    "tuning": lambda s: f"{s['seconds']['tuning']:.1f} s",
-    "evaluation": lambda s: f"{s['seconds']['evaluation']:.1f} s",
-    "adapters sent": lambda s: _kilobytes(_adapter_bytes(s)),
-    "summaries and plans sent": lambda s: _kilobytes(_choosing_bytes(s)),
-    "peak memory": lambda s: f"{s['peak_rss_mb']:,.0f} MB",
+    "choosing: signals + selection": lambda s: seconds(_choosing_seconds(s)),
+    "tuning": lambda s: seconds(s["seconds"]["tuning"]),
+    "evaluation": lambda s: seconds(s["seconds"]["evaluation"]),
+    "adapters sent": lambda s: kilobytes(_adapter_bytes(s)),
+    "summaries and plans sent": lambda s: kilobytes(_choosing_bytes(s)),
+    "peak memory": lambda s: megabytes(s["peak_rss_mb"]),
 }
 """The table's rows; a dash where a run has no such figure."""
 
@@ -123,6 +124,6 @@ def per_task(scores: Mapping[str, Mapping[str, float]]) -> Table:
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for task, found in scores.items():
-        row = (task or "-", f"{found['n']}", f"{found['rouge_l']:.3f}", f"{found['loss']:.3f}")
+        row = (task or NOTHING, f"{found['n']}", score(found["rouge_l"]), score(found["loss"]))
         table.add_row(*row)
     return table

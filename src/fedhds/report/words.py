@@ -1,0 +1,214 @@
+"""What the comparison says, in sentences that need no statistics to be understood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedhds.report.formatting import score
+from fedhds.report.paired import LEVEL, MEASURES, Comparison, Measure
+from fedhds.report.reference import references
+from fedhds.report.runs import Group
+from fedhds.report.table import mean, unseen
+
+NAMES: dict[Measure, str] = {"rouge_l": "unseen Rouge-L", "loss": "unseen loss"}
+MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Plain text, not escaped: what all sentences say together, then one a group, then limits.
+
+    ``best`` says of each measure which group has the best mean, and whether that can be told
+    from its reference.
+    """
+
+    summary: tuple[str, ...]
+    best: tuple[str, ...]
+    groups: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def verdict(
+    groups: Sequence[Group], comparisons: Sequence[Comparison], reference: str | None = None
+) -> Verdict:
+    """Put comparisons into words.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        As `fedhds.report.paired.differences` took them.
+    comparisons : sequence of Comparison
+        What it returned.
+    reference : str or None
+        As it took it.
+
+    Raises
+    ------
+    UserError
+        If there is no such reference.
+    """
+    asked = references(groups, reference)
+    methods = {group.label: group.method for group in groups}
+    by_measure = {
+        measure: [one for one in comparisons if one.measure == measure] for measure in MEASURES
+    }
+    compared = dict.fromkeys(one.label for one in comparisons)
+    return Verdict(
+        tuple(_summary(found, methods) for found in by_measure.values() if found),
+        tuple(filter(None, (_best(groups, m, found) for m, found in by_measure.items()))),
+        tuple(_group([one for one in comparisons if one.label == label]) for label in compared),
+        (*_limits(comparisons), *_left_out(groups, comparisons, asked)),
+    )
+
+
+def _summary(found: Sequence[Comparison], methods: dict[str, str]) -> str:
+    """Say of one measure who can be told from the reference."""
+    labels = {one.reference for one in found}
+    name = labels.pop() if len(labels) == 1 else methods[labels.pop()]
+    measure, extent = NAMES[found[0].measure], _extent(found)
+    better = [one.label for one in found if one.real and one.better]
+    worse = [one.label for one in found if one.real and not one.better]
+    rest = len(found) - len(better) - len(worse)
+    if rest == len(found):
+        who = f"{found[0].label} cannot" if rest == 1 else "No method can"
+        return f"{who} be told from {name} on {measure} with {extent}."
+    parts = [f"better than {name}: {_listed(better)}"] if better else []
+    parts += [f"worse than {name}: {_listed(worse)}"] if worse else []
+    parts += [f"{rest} of {len(found)} cannot be told from it"] if rest else []
+    return f"On {measure} with {extent}: {'; '.join(parts)}."
+
+
+def _best(groups: Sequence[Group], measure: Measure, found: Sequence[Comparison]) -> str | None:
+    """Name the group of the best mean, and say whether that means anything."""
+    means = {group.label: mean(group, unseen(measure)) for group in groups}
+    known = {label: value for label, value in means.items() if value is not None}
+    if not known:
+        return None
+    value = max(known.values()) if measure == "rouge_l" else min(known.values())
+    labels = [label for label in known if known[label] == value]
+    word = "highest" if measure == "rouge_l" else "lowest"
+    said = f"The {word} mean {NAMES[measure]}, {score(value)}, has {_listed(labels)}"
+    if len(labels) > 1:
+        return f"{said}, all the same."
+    own = [one for one in found if one.label == labels[0]]
+    if own:
+        can = "is" if own[0].real and own[0].better else "cannot be told to be"
+        return f"{said}, which {can} better than {own[0].reference}."
+    if labels[0] in {one.reference for one in found}:
+        return f"{said}, which others are compared with."
+    return f"{said}, which is compared with nothing."
+
+
+def _group(found: Sequence[Comparison]) -> str:
+    return f"{found[0].label}: {'; '.join(map(_comparison, found))}."
+
+
+def _comparison(one: Comparison) -> str:
+    measure = NAMES[one.measure]
+    if math.isnan(one.difference):
+        return f"{measure} is not a number in every run, so nothing can be told of it"
+    decimals = _decimals(one)
+    size = f"{abs(one.difference):.{decimals}f}"
+    way = "higher" if one.difference > 0 else "lower"
+    said = f"{measure} {size} {way} than {one.reference}"
+    if one.difference == 0:
+        said = f"{measure} the same as that of {one.reference}"
+    if math.isinf(one.low):
+        return f"{said}, from one sample and one seed: nothing can be told"
+    said += f" ({100 * LEVEL:.0f} % interval {_interval(one, decimals)})"
+    if one.real:
+        return f"{said}: a real difference, for the {'better' if one.better else 'worse'}"
+    return f"{said}: no difference that can be told from chance"
+
+
+def _interval(one: Comparison, decimals: int) -> str:
+    low, high = (f"{abs(end):.{decimals}f}" for end in (one.low, one.high))
+    if one.low >= 0:
+        return f"{low} to {high} higher"
+    if one.high <= 0:
+        return f"{high} to {low} lower"
+    return f"{low} lower to {high} higher"
+
+
+def _decimals(one: Comparison) -> int:
+    """Write a real difference finely enough that neither end of its interval reads as zero."""
+    nearest = min(abs(one.low), abs(one.high))
+    if not one.real or nearest == 0:
+        return 3
+    return min(max(3, math.ceil(-math.log10(nearest))), MOST_DECIMALS)
+
+
+def _limits(comparisons: Sequence[Comparison]) -> list[str]:
+    """Say what the intervals hold for, and what they cannot know."""
+    if not comparisons:
+        return []
+    family, seeds = comparisons[0].family, {one.seeds for one in comparisons}
+    together = f"all {family} comparisons together" if family > 1 else "the comparison"
+    notes = [
+        f"A difference is called real if its interval does not hold zero; the intervals are at "
+        f"{100 * LEVEL:.0f} % for {together} (Bonferroni)."
+    ]
+    if 1 in seeds:
+        notes.append(
+            "Comparisons over one seed hold for that seed only: nothing is known of other seeds "
+            "and partitions."
+        )
+    if seeds - {1}:
+        notes.append(
+            "Comparisons over several seeds hold for other seeds and partitions too. With few "
+            "seeds their intervals are wide, and more seeds narrow them most."
+        )
+    if 2 in seeds:
+        notes.append("Two seeds can tell hardly anything: how much seeds differ is not known.")
+    if any(one.unit == "sample" for one in comparisons):
+        notes.append(
+            "Where all unseen samples are of one task, nothing is known of other unseen tasks."
+        )
+    return notes
+
+
+def _left_out(
+    groups: Sequence[Group], comparisons: Sequence[Comparison], asked: Mapping[str, str]
+) -> list[str]:
+    """Count seeds and name groups that were not compared."""
+    lost = {one.label: one for one in comparisons if one.left_out}
+    notes = [
+        f"{label}: {_count(one.left_out, 'seed')} left out, as not both it and {one.reference} "
+        "finished on the same data."
+        for label, one in lost.items()
+    ]
+    compared = {one.label for one in comparisons}
+    methods = {group.method for group in groups if group.label in asked.values()}
+    for group in groups:
+        if group.label in asked and group.label not in compared:
+            notes.append(
+                f"{group.label} is not compared: it shares no seed with scores of unseen samples "
+                f"and the same data with {asked[group.label]}."
+            )
+        elif asked and group.label not in asked and group.method not in methods:
+            notes.append(f"{group.label} is not compared: the reference has no group of its size.")
+    return notes
+
+
+def _extent(found: Sequence[Comparison]) -> str:
+    """Count seeds and units, as a range where comparisons have different ones."""
+    unit = found[0].unit if len({one.unit for one in found}) == 1 else "task or sample"
+    seeds = sorted({one.seeds for one in found})
+    units = sorted({one.units for one in found})
+    return f"{_range(seeds, 'seed')} and {_range(units, unit)}"
+
+
+def _range(numbers: Sequence[int], noun: str) -> str:
+    if numbers[0] == numbers[-1]:
+        return _count(numbers[0], noun)
+    return f"{numbers[0]:,} to {_count(numbers[-1], noun)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:-1]) + (" and " if labels[1:] else "") + labels[-1]
