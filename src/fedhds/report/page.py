@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 
 from fedhds.report import _facts, _settings
 from fedhds.report._left_out import REMARK, left_out
@@ -20,37 +20,18 @@ from fedhds.report.figures._figure import several
 from fedhds.report.figures.theme import SCREEN_FONT, config
 from fedhds.report.requirements import check
 from fedhds.report.runs import Group
+from fedhds.report.table import Part, Table
+from fedhds.report.words import Verdict
 
 ASSETS = files("fedhds.report") / "assets"
 
 
-class Cell(Protocol):
-    """A cell of the table: what it says, and what it is sorted by (None comes last)."""
-
-    @property
-    def text(self) -> str:
-        """What is read."""
-
-    @property
-    def sort(self) -> float | str | None:
-        """What is compared."""
-
-
-class Table(Protocol):
-    """The table of all groups; the first column names them."""
-
-    @property
-    def header(self) -> Sequence[str]:
-        """The columns' names."""
-
-    @property
-    def rows(self) -> Sequence[Sequence[Cell]]:
-        """One row a group."""
+PARTS: dict[Part, str] = {"scores": "Scores", "time": "Time and memory", "traffic": "Traffic"}
 
 
 def page(
     groups: Sequence[Group],
-    words: Sequence[str],
+    verdict: Verdict,
     table: Table,
     figures: Sequence[Figure | Missing],
     title: str,
@@ -59,10 +40,8 @@ def page(
 
     Parameters
     ----------
-    words : sequence of str
-        What came out, in sentences; the most important first.
-    table : Table
-        The same in numbers.
+    verdict, table
+        What came out in words, and in numbers.
     figures : sequence of Figure or Missing
         As `fedhds.report.figures.draw` returns them.
 
@@ -77,7 +56,7 @@ def page(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "key": _key}
     environment.filters["several"] = several
     told = left_out(groups)
     vega, script = _vega(), _asset("page.js")
@@ -87,8 +66,8 @@ def page(
         lead=_facts.lead(groups),
         facts=_facts.facts(groups),
         glossary=_facts.GLOSSARY,
-        words=words,
-        table=table,
+        verdict=verdict,
+        tables=[(title, table.part(part)) for part, title in PARTS.items()],
         figures=figures,
         is_drawn=lambda figure: isinstance(figure, Figure),
         blocks=_blocks,
@@ -180,6 +159,11 @@ def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         else:
             columns[name] = values
     return columns
+
+
+def _key(value: Any) -> str:
+    """Write what a cell is sorted by; nothing comes last."""
+    return "" if value is None or value != value else str(value)
 
 
 def _cell(value: str | int | float | None) -> str:

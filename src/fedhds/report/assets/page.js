@@ -42,7 +42,7 @@
     panel.shown = mode;
     const names = [...namesIn(panel.spec)];
     const theme = themes[mode];
-    const limit = Math.min(theme.axis.labelLimit, 0.36 * panel.element.clientWidth);
+    const limit = Math.min(theme.axis.labelLimit, 0.42 * panel.element.clientWidth);
     const spec = {
       ...panel.spec,
       autosize: { type: "fit-x", contains: "padding" },

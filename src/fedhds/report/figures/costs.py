@@ -31,7 +31,7 @@ KINDS = {
 }
 ROW = 28
 """Pixels of a group's row."""
-NARROW = 200
+NARROW = 160
 """Pixels of the narrowest bars, in which a word must fit that is written on one."""
 
 
