@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from fedhds import config as configuration
-from fedhds.comparing import plan
+from fedhds.cells import plan
 from fedhds.files import write_json, write_text
 from fedhds.results import grouped, read_run, read_runs
 from fedhds.types import UserError

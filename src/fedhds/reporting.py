@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedhds import comparing, results
-from fedhds.comparing import Cell, Outcome
+from fedhds import cells, results
+from fedhds.cells import Cell
 from fedhds.files import write_text
 from fedhds.report import requirements
 from fedhds.report.export import export
@@ -70,7 +70,7 @@ class Compared:
 
     out: Path
     report: Report
-    outcomes: Mapping[Cell, Outcome]
+    outcomes: Mapping[Cell, str]
 
 
 def compare(
@@ -116,13 +116,13 @@ def compare(
     UserError
         If configuration, data or folder are at fault, or the extra 'report' is missing.
     """
+    from fedhds.comparing import carry_out  # brings torch along
+
     requirements.check()
-    planned = comparing.plan(config, methods, seeds, sizes, reference)
+    planned = cells.plan(config, methods, seeds, sizes, reference)
     name = Path(config).stem if isinstance(config, str | Path) else "default"
     folder = Path(out) if out is not None else Path("runs") / f"{name}-comparison"
-    outcomes = comparing.carry_out(
-        planned, folder, progress or Silent(), resume=resume, overwrite=overwrite
-    )
+    outcomes = carry_out(planned, folder, progress or Silent(), resume=resume, overwrite=overwrite)
     found = make([folder])
     write_page(found, folder / PAGE)
     write_tables(found, folder)
@@ -179,8 +179,8 @@ def make(
     if with_text:
         runs = results.with_texts(runs)
     groups = tuple(results.grouped(runs))
-    if reference is None and len(folders) == 1 and comparing.is_comparison(folders[0]):
-        reference = comparing.read_plan(folders[0]).reference
+    if reference is None and len(folders) == 1 and cells.is_comparison(folders[0]):
+        reference = cells.read_plan(folders[0]).reference
     comparisons = differences(groups, reference)
     return Report(
         _title(groups),

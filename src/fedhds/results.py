@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fedhds import comparing
+from fedhds import cells
 from fedhds import config as configuration
-from fedhds.data.texts import text_of
 from fedhds.files import read_json
 from fedhds.report.runs import Group, Plain, Run, Status
 from fedhds.types import Silent, UserError
@@ -30,7 +29,7 @@ def read_runs(folders: Iterable[Path]) -> list[Run]:
     """
     found: dict[Path, Run] = {}
     for folder in folders:
-        if comparing.is_comparison(folder):
+        if cells.is_comparison(folder):
             found |= _cells(folder)
         else:
             found[folder.resolve()] = read_run(folder)
@@ -79,6 +78,7 @@ def with_texts(runs: Sequence[Run]) -> list[Run]:
 
 
 def _texts(run: Run) -> list[str]:
+    from fedhds.data.texts import text_of
     from fedhds.preparation import read_inputs  # brings torch along
 
     data = read_inputs(configuration.parse(run.config), Silent(), selects=False).data
@@ -113,10 +113,10 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 
 def _cells(out: Path) -> dict[Path, Run]:
     """Read all runs of a comparison, also those that never began."""
-    planned = comparing.read_plan(out)
+    planned = cells.read_plan(out)
     found = {}
     for cell in planned.cells:
-        folder, reason = comparing.folder_of(out, cell), comparing.failure_of(out, cell)
+        folder, reason = cells.folder_of(out, cell), cells.failure_of(out, cell)
         if (folder / "config.yaml").is_file():
             run = read_run(folder)
         else:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from fedhds.report.figures import draw
+from fedhds.report.page import page
+from fedhds.report.paired import differences
 from fedhds.report.runs import Group, Run, Status
+from fedhds.report.table import tabulate
+from fedhds.report.words import verdict
 from fedhds.rng import generator
 
 PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
@@ -19,34 +24,6 @@ HOSTILE = (
     "🦙 = ünïcödé \u2028",
     "x" * 300,
 )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A comparison as the page takes it."""
-
-    label: str
-    measure: str
-    difference: float
-    low: float
-    high: float
-    real: bool
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the page's table."""
-
-    text: str
-    sort: float | str | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """The page's table."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def made(
@@ -89,7 +66,7 @@ def made(
         },
         rounds=tuple(lines),
         summary=summary if status == "finished" else None,
-        unseen=None,
+        unseen=_unseen(draw, tasks) if unseen and status == "finished" else None,
         samples={
             "tasks": tasks,
             "client": of,
@@ -114,26 +91,20 @@ def without_task_names(run: Run) -> Run:
 
 def group(*runs: Run, label: str | None = None) -> Group:
     """Put seeds of one thing together."""
-    return Group(label or runs[0].config["selection"]["method"], "m", "", runs)
+    method = runs[0].config["selection"]["method"]
+    return Group(label or method, method, "15", runs)
 
 
-def compared(groups: Sequence[Group]) -> list[Difference]:
-    """Make up a difference to the first group for every other one, every second one real."""
-    return [
-        Difference(g.label, measure, 0.1 * i, 0.1 * i - 0.15, 0.1 * i + 0.15, i % 2 == 1)
-        for measure in ("rouge_l", "loss")
-        for i, g in enumerate(groups[1:])
-    ]
-
-
-def table(groups: Sequence[Group]) -> Table:
-    """Make up a table of one number a group, which falls from row to row; the last has none."""
-    last = len(groups) - 1
-    rows = tuple(
-        (Cell(g.label, g.label), Cell("–", None) if 0 < i == last else Cell(f"{9 - i}", 9 - i))
-        for i, g in enumerate(groups)
+def written(groups: Sequence[Group], title: str = "A comparison") -> str:
+    """Write the page as the command does."""
+    comparisons = differences(groups)
+    return page(
+        groups,
+        verdict(groups, comparisons),
+        tabulate(groups, comparisons),
+        draw(groups, comparisons),
+        title,
     )
-    return Table(("Group", "Rouge-L"), rows)
 
 
 def _asked(n: int, every: int, rounds: int) -> bool:
@@ -218,6 +189,21 @@ def _summary(
         "versions": {"python": "3.11.7", "fedhds": "0.1.0", "torch": "2.6.0"},
         "machine": {"device": "cpu", "threads": 1, "cpus": 2},
     }
+
+
+def _unseen(draw: Any, tasks: Sequence[str]) -> dict[str, Any]:
+    """Make the scores of five samples of each task."""
+
+    def scores(rouge_l: float, loss: float) -> dict[str, Any]:
+        count = 5 * len(tasks)
+        return {
+            "tasks": [task for task in tasks for _ in range(5)],
+            "rouge_l": (rouge_l + draw.random(count) / 10).tolist(),
+            "loss_sums": (8 * loss + draw.random(count)).tolist(),
+            "token_counts": [8] * count,
+        }
+
+    return {"before": scores(0.0, 6.0), "after": scores(0.2, 5.0)}
 
 
 def _client(

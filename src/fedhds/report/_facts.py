@@ -9,6 +9,7 @@ from fedhds.report._settings import public
 from fedhds.report.figures._figure import listed, several
 from fedhds.report.runs import Group, Run
 
+PACKAGES = ("fedhds", "torch", "transformers")
 SHOWN = 20
 """Most names in a sentence."""
 
@@ -28,12 +29,12 @@ def lead(groups: Sequence[Group]) -> str:
 
 
 def facts(groups: Sequence[Group]) -> list[tuple[str, str]]:
-    """Return what was compared as terms with their texts; a term that nothing is known of is out."""
+    """Return what was compared as terms with their texts, those that something is known of."""
     runs = _runs(groups)
     found = {
         "Base model": _distinct(_model(run) for run in runs),
         "Data": _distinct(_data(run) for run in runs),
-        "Clients": _distinct(_clients(run) for run in runs),
+        "Clients": _clients(runs),
         "Unseen tasks": _distinct(_unseen(run) for run in runs),
         "Methods": listed(list(dict.fromkeys(group.method for group in groups))),
         "Samples to choose": listed(list(dict.fromkeys(g.size for g in groups if g.size))),
@@ -88,21 +89,34 @@ def _data(run: Run) -> str:
     data = _section(run, "data")
     name = public(data.get("train")) if data.get("train") else data.get("preset")
     kind = _section(run, "partition").get("kind")
-    return f"{name}, given to clients by '{kind}'" if kind else str(name)
+    return f"{name}, partitioned by {kind}" if kind else str(name)
 
 
-def _clients(run: Run) -> str:
-    """Count clients and samples, by the summary or, where there is none, by the run's record."""
-    if summary := run.summary:
-        clients, train = summary["clients"], summary["samples_total"]
-        validation = summary.get("samples_validation")
-    elif held := run.record.get("clients"):
-        clients, train = len(held), sum(client["samples"] for client in held)
-        validation = sum(client.get("validation") or 0 for client in held)
-    else:
+def _clients(runs: Sequence[Run]) -> str:
+    """Count clients and samples; where they differ by seed, from the fewest to the most."""
+    counts = [found for run in runs if (found := _counts(run))]
+    if not counts:
         return ""
-    kept = f", {validation:,} for validation" if validation else ""
-    return f"{several(clients, 'client')} with {several(train, 'sample')} to train on{kept}"
+    clients, train, validation = (_between(column) for column in zip(*counts, strict=True))
+    kept = f", {validation} for validation" if validation != "0" else ""
+    return f"{clients} clients with {train} samples to train on in all{kept}"
+
+
+def _counts(run: Run) -> tuple[int, int, int] | None:
+    """Count clients, training and validation samples; a run that is not finished has a record."""
+    if summary := run.summary:
+        names = ("clients", "samples_total", "samples_validation")
+        clients, train, validation = (int(summary.get(name) or 0) for name in names)
+        return clients, train, validation
+    if held := run.record.get("clients"):
+        kept = sum(client.get("validation") or 0 for client in held)
+        return len(held), sum(client["samples"] for client in held), kept
+    return None
+
+
+def _between(values: Sequence[int]) -> str:
+    low, *_, high = [*sorted(values), max(values)]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _unseen(run: Run) -> str:
@@ -118,7 +132,7 @@ def _rounds(run: Run) -> str:
     if not federation.get("rounds"):
         return ""
     share = federation.get("fraction")
-    part = f", {share:.3g} of the clients in each" if share else ""
+    part = f", {100 * share:.3g} % of the clients in each" if share else ""
     return f"{federation['rounds']}{part}"
 
 

@@ -23,6 +23,9 @@ class LeftOut:
     where: str
 
 
+REMARK = "remark of a round"
+
+
 def left_out(groups: Sequence[Group]) -> list[LeftOut]:
     """List all that the runs tell of, ended runs first; equal things of several runs are one."""
     runs = {called(group, run): run for group in groups for run in group.runs}
@@ -46,7 +49,7 @@ KINDS = (
     "client that failed in a round",
     "round that was played again",
     "training step skipped",
-    "remark of a round",
+    REMARK,
 )
 
 
@@ -87,4 +90,4 @@ def _range(counts: Sequence[int]) -> str:
 def _where(names: Sequence[str], all_runs: int) -> str:
     if len(names) == all_runs:
         return "in every run" if all_runs > 1 else names[0]
-    return ", ".join(names) if len(names) <= NAMED else f"in {len(names)} of {all_runs} runs"
+    return "; ".join(names) if len(names) <= NAMED else f"in {len(names)} of {all_runs} runs"

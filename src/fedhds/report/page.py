@@ -14,20 +14,24 @@ from importlib.resources import files
 from typing import Any
 
 from fedhds.report import _facts, _settings
-from fedhds.report._left_out import left_out
+from fedhds.report._left_out import REMARK, left_out
 from fedhds.report.figures import Figure, Missing
 from fedhds.report.figures._figure import several
 from fedhds.report.figures.theme import SCREEN_FONT, config
 from fedhds.report.requirements import check
 from fedhds.report.runs import Group
-from fedhds.report.table import Table
+from fedhds.report.table import Part, Table
+from fedhds.report.words import Verdict
 
 ASSETS = files("fedhds.report") / "assets"
 
 
+PARTS: dict[Part, str] = {"scores": "Scores", "time": "Time and memory", "traffic": "Traffic"}
+
+
 def page(
     groups: Sequence[Group],
-    words: Sequence[str],
+    verdict: Verdict,
     table: Table,
     figures: Sequence[Figure | Missing],
     title: str,
@@ -36,10 +40,8 @@ def page(
 
     Parameters
     ----------
-    words : sequence of str
-        What came out, in sentences; the most important first.
-    table : Table
-        The same in numbers.
+    verdict, table
+        What came out in words, and in numbers.
     figures : sequence of Figure or Missing
         As `fedhds.report.figures.draw` returns them.
 
@@ -54,8 +56,9 @@ def page(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "key": _key}
     environment.filters["several"] = several
+    told = left_out(groups)
     vega, script = _vega(), _asset("page.js")
     data = json.dumps(_data(figures), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return environment.from_string(_asset("page.html")).render(
@@ -63,12 +66,13 @@ def page(
         lead=_facts.lead(groups),
         facts=_facts.facts(groups),
         glossary=_facts.GLOSSARY,
-        words=words,
-        table=table,
+        verdict=verdict,
+        tables=[(title, table.part(part)) for part, title in PARTS.items()],
         figures=figures,
         is_drawn=lambda figure: isinstance(figure, Figure),
         blocks=_blocks,
-        left_out=left_out(groups),
+        left_out=[entry for entry in told if entry.kind != REMARK],
+        remarks=[entry for entry in told if entry.kind == REMARK],
         labels=[group.label for group in groups],
         differing=_settings.differing(groups),
         settings=[(group.label, _settings.whole(group)) for group in groups],
@@ -155,6 +159,11 @@ def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         else:
             columns[name] = values
     return columns
+
+
+def _key(value: Any) -> str:
+    """Write what a cell is sorted by; nothing comes last."""
+    return "" if value is None or value != value else str(value)
 
 
 def _cell(value: str | int | float | None) -> str:

@@ -8,7 +8,7 @@ import re
 
 from fedhds.report.table import Cell, Column, Part, Table, Value
 
-PARTS: dict[Part, str] = {"scores": "Scores", "costs": "Costs: time, traffic and memory"}
+PARTS: dict[Part, str] = {"scores": "Scores", "time": "Time and memory", "traffic": "Traffic"}
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -25,7 +25,7 @@ LAST_LETTER = "\u017f"
 
 
 def to_markdown(table: Table) -> str:
-    """Write scores and costs as two tables, the best means bold."""
+    """Write one table a part, the best means bold."""
     lines = []
     for part, title in PARTS.items():
         shown = table.part(part)
@@ -54,7 +54,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_latex(table: Table, caption: str = "", label: str = "tab:fedhds") -> str:
-    r"""Write scores and costs as two ``tabular`` in one ``table``, the best means bold.
+    r"""Write one ``tabular`` a part within one ``table``, the best means bold.
 
     Parameters
     ----------
@@ -117,9 +117,10 @@ def _latex_character(character: str) -> str:
 
 
 def _latex_cell(column: Column, cell: Cell) -> str:
-    text = _latex(cell.text)
-    if not column.text:
-        text = re.sub(r"([+-])(?=\d|inf)", r"$\1$", text)
+    if column.text:
+        return _latex(cell.text)
+    lines = (_latex(line) for line in _before_brackets(cell.text))
+    text = _stacked([re.sub(r"([+-])(?=\d|inf)", r"$\1$", line) for line in lines], "t", "r")
     return rf"\textbf{{{text}}}" if cell.best else text
 
 
@@ -128,10 +129,22 @@ def _latex_row(cells: list[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    """Break a heading into short lines, as many columns have to fit."""
-    words = _latex(column.header).split(" ")
+    title, *interval = _before_brackets(column.header)
+    words = title.split(" ")
     pairs = [" ".join(words[place : place + 2]) for place in range(0, len(words), 2)]
-    return r"\begin{tabular}[b]{@{}c@{}}" + r" \\ ".join(pairs) + r"\end{tabular}"
+    return _stacked([_latex(line) for line in (*pairs, *interval)], "b", "c")
+
+
+def _before_brackets(text: str) -> list[str]:
+    """Break a line before brackets, as many columns have to fit beside one another."""
+    return re.split(r" (?=[\[(])", text)
+
+
+def _stacked(lines: list[str], position: str, alignment: str) -> str:
+    if len(lines) == 1:
+        return lines[0]
+    begin = rf"\begin{{tabular}}[{position}]{{@{{}}{alignment}@{{}}}}"
+    return begin + r" \\ ".join(lines) + r"\end{tabular}"
 
 
 def _alignment(column: Column) -> str:

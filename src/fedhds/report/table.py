@@ -22,7 +22,7 @@ from fedhds.report.paired import Comparison, Measure
 from fedhds.report.runs import Group, Plain
 
 Value = float | int | str | bool | None
-Part = Literal["scores", "costs"]
+Part = Literal["scores", "time", "traffic"]
 PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
 KINDS = {
     "summaries_up": "summaries sent up",
@@ -110,12 +110,19 @@ def tabulate(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> Tabl
         row = Row(group, own, group.label in references)
         rows.append([column.cell(row) for column in COLUMNS])
     for place, column in enumerate(COLUMNS):
-        numbers = [row[place].value for row in rows if isinstance(row[place].value, float)]
-        if column.best and numbers:
-            best = max(numbers) if column.best == "highest" else min(numbers)  # type: ignore[type-var]
-            for row in rows:
-                row[place] = replace(row[place], best=row[place].value == best)
+        values = [cells[place].value for cells in rows]
+        best = _best([value for value in values if isinstance(value, float)], column)
+        for cells in rows:
+            cells[place] = replace(
+                cells[place], best=best is not None and cells[place].value == best
+            )
     return Table(COLUMNS, tuple(map(tuple, rows)))
+
+
+def _best(values: Sequence[float], column: Column) -> float | None:
+    if not values or column.best is None:
+        return None
+    return max(values) if column.best == "highest" else min(values)
 
 
 def mean(group: Group, number: Callable[[Plain], float | None]) -> float | None:
@@ -218,13 +225,13 @@ COLUMNS: tuple[Column, ...] = (
     _number("validation loss", "validation_loss", "scores", _validation, score, "lowest"),
     Column("not finished", ("not_finished",), "scores", _unfinished, text=True),
     *(
-        _number(phase, f"seconds_{phase}", "costs", _within("seconds", phase), seconds)
+        _number(phase, f"seconds_{phase}", "time", _within("seconds", phase), seconds)
         for phase in PHASES
     ),
     *(
-        _number(header, f"bytes_{kind}", "costs", _within("bytes", kind), kilobytes)
+        _number(header, f"bytes_{kind}", "traffic", _within("bytes", kind), kilobytes)
         for kind, header in KINDS.items()
     ),
-    _number("peak memory", "peak_rss_mb", "costs", lambda s: s["peak_rss_mb"], megabytes),
+    _number("peak memory", "peak_rss_mb", "time", lambda s: s["peak_rss_mb"], megabytes),
 )
 """The table's columns; the first names the group."""

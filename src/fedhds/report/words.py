@@ -160,6 +160,8 @@ def _limits(comparisons: Sequence[Comparison]) -> list[str]:
             "Comparisons over several seeds hold for other seeds and partitions too. With few "
             "seeds their intervals are wide, and more seeds narrow them most."
         )
+    if 2 in seeds:
+        notes.append("Two seeds can tell hardly anything: how much seeds differ is not known.")
     if any(one.unit == "sample" for one in comparisons):
         notes.append(
             "Where all unseen samples are of one task, nothing is known of other unseen tasks."

@@ -42,7 +42,7 @@
     panel.shown = mode;
     const names = [...namesIn(panel.spec)];
     const theme = themes[mode];
-    const limit = Math.min(theme.axis.labelLimit, 0.36 * panel.element.clientWidth);
+    const limit = Math.min(theme.axis.labelLimit, 0.42 * panel.element.clientWidth);
     const spec = {
       ...panel.spec,
       autosize: { type: "fit-x", contains: "padding" },
@@ -62,6 +62,8 @@
     panel.view = result;
     panel.element.dataset.drawn = mode;
     panel.element.style.minHeight = "";
+    const picture = panel.element.querySelector(".chart-wrapper");
+    picture.setAttribute("aria-label", panel.spec.title.text);
     const menu = panel.element.querySelector("summary");
     if (menu) menu.setAttribute("aria-label", "Save this panel as PNG or SVG");
   }

@@ -14,6 +14,7 @@ from fedhds.report.figures import (
     tasks,
 )
 from fedhds.report.figures._figure import Figure, Missing
+from fedhds.report.paired import Comparison
 from fedhds.report.runs import Group
 
 __all__ = ["Figure", "Missing", "draw"]
@@ -21,19 +22,9 @@ __all__ = ["Figure", "Missing", "draw"]
 OF_GROUPS = (learning_curves, samples_and_scores, tasks, costs, samples_map, partition)
 
 
-def draw(
-    groups: Sequence[Group],
-    comparisons: Sequence[differences.Difference],
-    reference: str | None = None,
-) -> list[Figure | Missing]:
-    """Draw every figure, in the order in which a page shows them.
-
-    Parameters
-    ----------
-    comparisons : sequence of Difference
-        Each group's differences to the reference, whose label is ``reference``.
-    """
-    first = differences.figure(comparisons, reference)
+def draw(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[Figure | Missing]:
+    """Draw every figure, in the order in which a page shows them."""
+    first = differences.figure(comparisons)
     found: list[Figure | Missing] = [
         first or Missing(differences.NAME, differences.TITLE, differences.MISSING)
     ]

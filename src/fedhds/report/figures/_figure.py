@@ -108,7 +108,7 @@ def span(values: Iterable[float | None], margin: float = 0.06) -> list[float]:
     return [low - free, high + free]
 
 
-def short(names: Sequence[str], letters: int = 32) -> dict[str, str]:
+def short(names: Sequence[str], letters: int = 24) -> dict[str, str]:
     """Cut long names in their middle, as they tend to differ at the end, and keep them apart."""
     found: dict[str, str] = {}
     for name in names:

@@ -12,25 +12,26 @@ from fedhds.report.figures._figure import (
     listed,
     mean,
     number,
+    short,
     tooltip,
     view,
 )
 from fedhds.report.runs import Group
 
 NAME = "costs"
-TITLE = "What it cost"
+TITLE = "Cost: seconds, bytes and memory"
 MISSING = "No run is finished, and only a finished run says what it cost."
 
 PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
 KINDS = {
-    "summaries_up": "summaries, to the server",
-    "plans_down": "plans, to the clients",
-    "adapters_up": "adapters, to the server",
-    "adapters_down": "adapters, to the clients",
+    "summaries_up": "summaries up",
+    "plans_down": "plans down",
+    "adapters_up": "adapters up",
+    "adapters_down": "adapters down",
 }
 ROW = 28
 """Pixels of a group's row."""
-NARROW = 200
+NARROW = 160
 """Pixels of the narrowest bars, in which a word must fit that is written on one."""
 
 
@@ -46,7 +47,7 @@ def figure(groups: Sequence[Group]) -> Figure | None:
         caption=(
             "Means over seeds. Seconds are those of all clients and the server together, phases "
             "in the order in which they happen. Bytes are on a logarithmic scale, each grid line "
-            "ten times the one before; where nothing was sent there is no mark."
+            "ten times the one before; up is to the server, and what was not sent has no mark."
         ),
         alt=f"Seconds, bytes and memory of each group; {longest.label} takes the most time.",
         panels=(
@@ -93,15 +94,19 @@ def _row(group: Group) -> tuple[Cell, ...]:
     return (group.label, *parts, _memory_of(group))
 
 
+def _short(groups: Sequence[Group]) -> dict[str, str]:
+    return short([group.label for group in groups])
+
+
 def _down(groups: Sequence[Group]) -> dict[str, Any]:
-    labels = [group.label for group in groups]
-    return {"field": "label", "type": "nominal", "title": None, "scale": {"domain": labels}}
+    labels = list(_short(groups).values())
+    return {"field": "short", "type": "nominal", "title": None, "scale": {"domain": labels}}
 
 
 def _time(groups: Sequence[Group]) -> dict[str, Any]:
     """Stack the phases; a word stands on a bar that is long enough for it."""
     longest = max(sum(_seconds(group).values()) for group in groups) or 1.0
-    rows, totals = [], []
+    names, rows, totals = _short(groups), [], []
     for group in groups:
         start = 0.0
         for phase, seconds in _seconds(group).items():
@@ -109,6 +114,7 @@ def _time(groups: Sequence[Group]) -> dict[str, Any]:
             rows.append(
                 {
                     "label": group.label,
+                    "short": names[group.label],
                     "phase": phase,
                     "from": number(start),
                     "to": number(start + seconds),
@@ -118,7 +124,7 @@ def _time(groups: Sequence[Group]) -> dict[str, Any]:
                 }
             )
             start += seconds
-        totals.append({"label": group.label, "to": number(start), "word": f"{start:,.0f} s"})
+        totals.append({"short": names[group.label], "to": number(start), "word": f"{start:,.0f} s"})
     return _time_view(_down(groups), rows, totals, longest)
 
 
@@ -128,7 +134,7 @@ def _time_view(
     scale = {"domain": [0, longest * 1.25], "nice": False}
     x = {"type": "quantitative", "title": "seconds", "scale": scale, "axis": {"tickCount": 5}}
     colour = {"field": "phase", "type": "nominal", "title": None}
-    colour |= {"scale": {"domain": list(PHASES)}, "legend": {"columns": 3}}
+    colour |= {"scale": {"domain": list(PHASES)}, "legend": {"columns": 2, "orient": "bottom"}}
     hover = tooltip(label="group", phase="phase", seconds="seconds")
     layers: list[dict[str, Any]] = [
         {
@@ -156,8 +162,9 @@ def _time_view(
 
 
 def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
+    names = _short(groups)
     rows = [
-        {"label": group.label, "kind": KINDS[kind], "bytes": count}
+        {"label": group.label, "short": names[group.label], "kind": KINDS[kind], "bytes": count}
         for group in groups
         for kind, count in _bytes(group).items()
         if count > 0
@@ -166,7 +173,7 @@ def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
     x |= {"scale": {"type": "log"}, "axis": {"format": "~s", "tickCount": 6}}
     order = list(KINDS.values())
     kinds = {"field": "kind", "type": "nominal", "title": None}
-    kinds |= {"scale": {"domain": order}, "legend": {"columns": 2}}
+    kinds |= {"scale": {"domain": order}, "legend": {"columns": 2, "orient": "bottom"}}
     return view(
         "Bytes by kind",
         "",
@@ -185,8 +192,14 @@ def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _memory(groups: Sequence[Group]) -> dict[str, Any]:
+    names = _short(groups)
     rows = [
-        {"label": group.label, "memory": memory, "word": f"{memory:,.0f} MB"}
+        {
+            "label": group.label,
+            "short": names[group.label],
+            "memory": memory,
+            "word": f"{memory:,.0f} MB",
+        }
         for group in groups
         if (memory := _memory_of(group)) is not None
     ]

@@ -1,115 +1,119 @@
-"""How far each group is from the reference, with intervals."""
+"""How far each group is from its reference, with intervals."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from fedhds.report.figures._figure import Figure, Panel, listed, number, span, tooltip, view
+from fedhds.report.figures._figure import Figure, Panel, listed, number, short, span, tooltip, view
+from fedhds.report.paired import Comparison, Measure
 
 NAME = "differences"
-TITLE = "Which differences are real"
-MISSING = "There is no difference to show: it needs two or more groups with finished runs."
+TITLE = "Differences"
+MISSING = "There is no difference to show: it needs two or more groups that share a seed."
 
-MEASURES = {
+MEASURES: dict[Measure, tuple[str, str]] = {
     "rouge_l": ("Rouge-L on unseen tasks", "difference in Rouge-L (right of zero is better)"),
     "loss": ("Loss on unseen tasks", "difference in loss (left of zero is better)"),
 }
 
 
-class Difference(Protocol):
-    """One group's difference to the reference in one measure, with its interval."""
-
-    @property
-    def label(self) -> str:
-        """The group."""
-
-    @property
-    def measure(self) -> str:
-        """``rouge_l`` or ``loss``."""
-
-    @property
-    def difference(self) -> float:
-        """The group less the reference."""
-
-    @property
-    def low(self) -> float:
-        """The interval's lower end."""
-
-    @property
-    def high(self) -> float:
-        """The interval's upper end."""
-
-    @property
-    def real(self) -> bool:
-        """Whether the difference is real at 95 %, corrected for the number of comparisons."""
-
-
-def figure(comparisons: Sequence[Difference], reference: str | None = None) -> Figure | None:
-    """Draw a forest plot, one panel a measure.
-
-    Parameters
-    ----------
-    reference : str or None
-        The label of the group that all others are compared with, where it is known.
-    """
-    if not comparisons:
+def figure(comparisons: Sequence[Comparison]) -> Figure | None:
+    """Draw a forest plot, one panel a measure; what is not a number is in the table only."""
+    drawn = [one for one in comparisons if math.isfinite(one.difference)]
+    if not drawn:
         return None
-    whom = f"'{reference}'" if reference else "the reference"
-    real = [entry for entry in comparisons if entry.real]
+    whom = listed(list(dict.fromkeys(one.reference for one in drawn)))
     return Figure(
         name=NAME,
-        title=f"{TITLE}: difference to {whom}",
+        title=f"{TITLE}: each group against {whom}",
         caption=(
             "Each mark is a difference, its line the 95 % interval. A filled mark is a real "
             "difference, corrected for the number of comparisons; a hollow one may be chance."
         ),
-        alt=f"Forest plot of differences to {whom}; {_said(real)}.",
+        alt=f"Forest plot of differences to {whom}; {_said([one for one in drawn if one.real])}.",
         panels=tuple(
             Panel(_panel(measure, found))
             for measure in MEASURES
-            if (found := [entry for entry in comparisons if entry.measure == measure])
+            if (found := [one for one in drawn if one.measure == measure])
         ),
-        header=("Group", "Measure", "Difference", "Low", "High", "Real"),
+        header=("Group", "Reference", "Measure", "Difference", "Low", "High", "Real"),
         rows=tuple(
             (
-                entry.label,
-                MEASURES[entry.measure][0],
-                *map(number, (entry.difference, entry.low, entry.high)),
-                "yes" if entry.real else "no",
+                *(one.label, one.reference, MEASURES[one.measure][0]),
+                *map(number, (one.difference, one.low, one.high)),
+                "yes" if one.real else "no",
             )
-            for entry in comparisons
+            for one in comparisons
         ),
+        notes=tuple(_notes(comparisons)),
         width=420,
     )
 
 
-def _said(real: Sequence[Difference]) -> str:
+def _said(real: Sequence[Comparison]) -> str:
     if not real:
         return "no difference is real"
-    return "real are those of " + listed([f"{e.label} ({e.measure})" for e in real])
+    return "real are those of " + listed([f"{one.label} ({one.measure})" for one in real])
 
 
-def _panel(measure: str, found: Sequence[Difference]) -> dict[str, Any]:
+def _notes(comparisons: Sequence[Comparison]) -> list[str]:
+    kinds = {
+        "Not a number in every run, so not drawn": [math.isnan(c.difference) for c in comparisons],
+        "Without an interval, as one sample of one seed has none": [
+            math.isfinite(c.difference) and not _has_interval(c) for c in comparisons
+        ],
+    }
+    return [
+        f"{what}: {listed([f'{c.label} ({c.measure})' for c in found])}."
+        for what, holds in kinds.items()
+        if (found := [c for c, it in zip(comparisons, holds, strict=True) if it])
+    ]
+
+
+def _has_interval(one: Comparison) -> bool:
+    return math.isfinite(one.low) and math.isfinite(one.high)
+
+
+def _panel(measure: Measure, found: Sequence[Comparison]) -> dict[str, Any]:
     title, axis = MEASURES[measure]
+    names = short([one.label for one in found])
     rows = [
         {
-            "label": entry.label,
-            "difference": number(entry.difference),
-            "low": number(entry.low),
-            "high": number(entry.high),
-            "real": "yes" if entry.real else "no",
+            "label": one.label,
+            "reference": one.reference,
+            "short": names[one.label],
+            "difference": number(one.difference),
+            "low": number(one.low if _has_interval(one) else one.difference),
+            "high": number(one.high if _has_interval(one) else one.difference),
+            "real": "yes" if one.real else "no",
         }
-        for entry in found
+        for one in found
     ]
-    labels = [entry.label for entry in found]
     ends = span([0.0, *(row[end] for row in rows for end in ("low", "high"))])  # type: ignore[list-item]
-    y = {"field": "label", "type": "nominal", "title": None, "scale": {"domain": labels}}
-    x = {"type": "quantitative", "title": axis, "scale": {"domain": ends, "nice": False}}
-    hover = tooltip(label="group", difference="difference", low="low", high="high", real="real")
+    scale = {"domain": ends, "nice": False}
+    x = {"type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 7}}
+    y = {"field": "short", "type": "nominal", "title": None}
+    y |= {"scale": {"domain": list(names.values())}}
+    return view(title, "", 26 * len(rows) + 20, data={"values": rows}, layer=_layers(x, y))
+
+
+def _layers(x: dict[str, Any], y: dict[str, Any]) -> list[dict[str, Any]]:
+    hover = tooltip(
+        label="group",
+        reference="against",
+        difference="difference",
+        low="low",
+        high="high",
+        real="real",
+    )
     layers: list[dict[str, Any]] = [
-        {"data": {"values": [{"zero": 0}]}, "mark": {"type": "rule", "style": "zero"}}
-        | {"encoding": {"x": {**x, "field": "zero"}}}
+        {
+            "data": {"values": [{"zero": 0}]},
+            "mark": {"type": "rule", "style": "zero"},
+            "encoding": {"x": {**x, "field": "zero"}},
+        }
     ]
     for answer, line, point in (("yes", "interval", "filled"), ("no", "uncertain", "hollow")):
         only = [{"filter": {"field": "real", "equal": answer}}]
@@ -125,4 +129,4 @@ def _panel(measure: str, found: Sequence[Difference]) -> dict[str, Any]:
                 "encoding": {"y": y, "x": {**x, "field": "difference"}, "tooltip": hover},
             },
         ]
-    return view(title, "", 26 * len(rows) + 20, data={"values": rows}, layer=layers)
+    return layers

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from fedhds.report.figures._curve_panels import panels, rows
 from fedhds.report.figures._curves import Curves, is_whole, read
 from fedhds.report.figures._figure import (
     Cell,
     Figure,
     Panel,
-    Plain,
     called,
     listed,
     number,
-    span,
-    tooltip,
-    view,
 )
 from fedhds.report.runs import Group
 
 NAME = "learning_curves"
-TITLE = "How the losses go down, and up again"
+TITLE = "Learning curves: loss after each round"
 MISSING = (
     "No run has a loss by round: neither validation samples (evaluation.validation) nor unseen "
     "tasks were evaluated, or no round was finished."
 )
 
 MEASURES = {"validation": "Validation loss", "unseen": "Loss on unseen tasks"}
-MEAN = -1
-"""Stands for a seed in the rows of means."""
+CURVES = (
+    "The strong line is the group's mean over its seeds, thin lines are single seeds, and the grey "
+    "lines behind are the other groups. The diamond is the lowest point; where the loss rises "
+    "again after it, the background is shaded: the model over-fits."
+)
+ENDS = "Each line leads from the loss before training to that after it; further left is better."
 
 
 def figure(groups: Sequence[Group]) -> Figure | None:
@@ -41,19 +41,17 @@ def figure(groups: Sequence[Group]) -> Figure | None:
     found = {measure: curves for measure, curves in found.items() if curves}
     if not found:
         return None
+    whole = is_whole([own for curves in found.values() for own in curves.values()])
     return Figure(
         name=NAME,
         title=TITLE,
-        caption=(
-            "The strong line is the group's mean over its seeds, thin lines are single seeds, and "
-            "the grey lines behind are the other groups. The diamond is the lowest point; where "
-            "the loss rises again after it, the background is shaded: the model over-fits."
-        ),
+        caption=CURVES if whole else ENDS,
         alt="Loss by round. " + " ".join(_said(groups, found)),
         panels=tuple(
-            Panel(spec, MEASURES[measure])
+            Panel(spec, MEASURES[measure] if len(own) > 1 else "")
             for measure, curves in found.items()
-            for spec in _panels(groups, measure, curves)
+            for own in [panels(groups, curves, f"{NAME}-{measure}", MEASURES[measure])]
+            for spec in own
         ),
         header=("Group", "Loss", "Seeds", "Before", "Lowest", "At round", "Last", "Rise after it"),
         rows=tuple(
@@ -62,97 +60,9 @@ def figure(groups: Sequence[Group]) -> Figure | None:
             for i in found[measure]
         ),
         notes=(*_said(groups, found), *_notes(groups, found)),
-        datasets={f"{NAME}-{measure}": _rows(groups, found[measure]) for measure in found},
-        width=230,
+        datasets={f"{NAME}-{measure}": rows(groups, found[measure]) for measure in found},
+        width=230 if whole else 420,
     )
-
-
-def _rows(groups: Sequence[Group], found: Mapping[int, Curves]) -> list[Plain]:
-    """List every point of every line, by the number of its group."""
-    return [
-        {"g": i, "label": groups[i].label, "seed": seed, "round": n, "loss": number(loss)}
-        for i, curves in found.items()
-        for seed, curve in {MEAN: curves.mean, **curves.runs}.items()
-        for n, loss in curve.items()
-    ]
-
-
-def _panels(
-    groups: Sequence[Group], measure: str, found: Mapping[int, Curves]
-) -> list[dict[str, Any]]:
-    lines = [line for curves in found.values() for line in (curves.mean, *curves.runs.values())]
-    domain = span([loss for line in lines for loss in line.values()])
-    last = max(n for line in lines for n in line)
-    whole = is_whole(list(found.values()))
-    return [
-        view(
-            groups[i].label,
-            _note(curves, whole),
-            150,
-            data={"name": f"{NAME}-{measure}"},
-            layer=_layers(i, curves, domain, last),
-        )
-        for i, curves in found.items()
-    ]
-
-
-def _layers(i: int, curves: Curves, domain: list[float], last: int) -> list[dict[str, Any]]:
-    x = {"type": "quantitative", "title": "round", "axis": {"tickMinStep": 1, "grid": False}}
-    x |= {"scale": {"domain": [0, max(last, 1)], "nice": False}}
-    y = {"type": "quantitative", "title": None, "axis": {"tickCount": 4}}
-    y |= {"scale": {"domain": domain, "nice": False, "zero": False}}
-    at = {"x": {**x, "field": "round"}, "y": {**y, "field": "loss"}}
-    own, means = f"datum.g === {i}", f"datum.seed === {MEAN}"
-    hover = tooltip(label="group", round="round", loss="mean loss")
-    low = {"round": curves.lowest, "loss": number(curves.mean[curves.lowest])}
-    seeds = {
-        "transform": [{"filter": f"{own} && !({means})"}],
-        "mark": {"type": "line", "style": "thin"},
-        "encoding": {**at, "detail": {"field": "seed"}},
-    }
-    return [
-        *([_band(curves, x)] if curves.rise else []),
-        {
-            "transform": [{"filter": f"!({own}) && {means}"}],
-            "mark": {"type": "line", "style": "faint"},
-            "encoding": {**at, "detail": {"field": "g"}, "tooltip": tooltip(label="group")},
-        },
-        *([seeds] if len(curves.runs) > 1 else []),
-        {
-            "transform": [{"filter": f"{own} && {means}"}],
-            "mark": {"type": "line", "style": "strong", "point": len(curves.mean) <= 3},
-            "encoding": at,
-        },
-        {
-            "transform": [{"filter": f"{own} && {means}"}],
-            "mark": {"type": "point", "opacity": 0, "size": 200, "filled": True},
-            "encoding": {**at, "tooltip": hover},
-        },
-        {
-            "data": {"values": [low]},
-            "mark": {"type": "point", "shape": "diamond", "style": "mark", "size": 110},
-            "encoding": {**at, "tooltip": tooltip(round="lowest at round", loss="mean loss")},
-        },
-    ]
-
-
-def _band(curves: Curves, x: Plain) -> dict[str, Any]:
-    rows = [{"from": curves.lowest, "to": max(curves.mean)}]
-    ends = {"x": {**x, "field": "from"}, "x2": {"field": "to"}}
-    return {
-        "data": {"values": rows},
-        "mark": {"type": "rect", "style": "band"},
-        "encoding": ends,
-    }
-
-
-def _note(curves: Curves, whole: bool) -> str:
-    low = f"{curves.mean[curves.lowest]:.2f}"
-    if curves.rise:
-        return f"over-fits after round {curves.lowest}: {curves.rise:+.2f}"
-    if not whole and len(curves.mean) == 2:
-        return f"{next(iter(curves.mean.values())):.2f} before, {low} after"
-    return f"lowest {low} at round {curves.lowest}"
 
 
 def _said(groups: Sequence[Group], found: Mapping[str, Mapping[int, Curves]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -21,11 +22,15 @@ from fedhds.report.figures._figure import (
 from fedhds.report.runs import Group, Run
 
 NAME = "partition"
-TITLE = "How the samples are spread over the clients"
+TITLE = "Partition: how the samples are spread over the clients"
 MISSING = "No run says what each client holds (run.json has no clients)."
 
 CLIENTS, TASKS = 40, 60
 """Most clients and tasks whose names can be read along the edges of a heat map."""
+SEPARATE = 60
+"""Most clients whose bars are told apart by a gap."""
+BARS = 20
+"""About the most bars of a histogram."""
 
 
 def figure(groups: Sequence[Group]) -> Figure | None:
@@ -83,8 +88,8 @@ def _words(run: Run) -> str:
     clients, skew = run.record["clients"], run.record.get("skew") or {}
     sizes = sorted(client["samples"] for client in clients)
     said = (
-        f"Seed {run.seed}: {several(len(clients), 'client')} with {sizes[0]:,} to {sizes[-1]:,} "
-        f"samples (median {sizes[len(sizes) // 2]:,})"
+        f"Seed {run.seed}: {several(len(clients), 'client')} with {_between(sizes)} samples "
+        f"(median {sizes[len(sizes) // 2]:,})"
     )
     if empty := sizes.count(0):
         said += f", {several(empty, 'client')} without any"
@@ -99,20 +104,25 @@ def _words(run: Run) -> str:
     return f"{said}."
 
 
+def _between(sizes: Sequence[int]) -> str:
+    low, high = sizes[0], sizes[-1]
+    return f"{low:,} to {high:,}" if low < high else f"{low:,}"
+
+
 def _panels(run: Run, named: bool) -> list[Panel]:
     clients = run.record["clients"]
-    before = f"Seed {run.seed}: " if named else ""
+    which = f", seed {run.seed}" if named else ""
     tasks = {task for client in clients for task in _tasks(client)}
     if tasks and len(clients) <= CLIENTS and len(tasks) <= TASKS:
-        return [Panel(_heat_map(before, clients, sorted(tasks)))]
-    panels = [Panel(_sorted_sizes(before, clients))]
+        return [Panel(_heat_map(which, clients, sorted(tasks)))]
+    panels = [Panel(_sorted_sizes(which, clients))]
     if tasks:
-        panels.append(Panel(_tasks_per_client(before, clients)))
+        panels.append(Panel(_tasks_per_client(which, clients)))
     return panels
 
 
-def _heat_map(before: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
-    cut = short(tasks)
+def _heat_map(which: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dict[str, Any]:
+    cut = short(tasks, 32)
     rows = [
         {"client": str(client["name"]), "task": task, "short": cut[task], "samples": count}
         for client in clients
@@ -126,7 +136,7 @@ def _heat_map(before: str, clients: Sequence[Plain], tasks: Sequence[str]) -> di
     colour = {"field": "samples", "type": "quantitative", "title": "training samples"}
     colour |= {"scale": {"domainMin": 0}, "legend": {"gradientLength": 150}}
     return view(
-        f"{before}samples of each task at each client",
+        f"Samples of each task at each client{which}",
         "an empty cell is no sample",
         18 * max(len(tasks), 3),
         data={"values": rows},
@@ -140,20 +150,29 @@ def _heat_map(before: str, clients: Sequence[Plain], tasks: Sequence[str]) -> di
     )
 
 
-def _sorted_sizes(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
+def _sorted_sizes(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
     ordered = sorted(clients, key=lambda client: -client["samples"])
+    gap = 0.08 if len(clients) <= SEPARATE else 0
     rows = [
-        {"rank": rank, "next": rank + 1, "client": str(c["name"]), "samples": c["samples"]}
+        {
+            "rank": rank + gap,
+            "next": rank + 1 - gap,
+            "client": str(c["name"]),
+            "samples": c["samples"],
+        }
         for rank, c in enumerate(ordered)
     ]
     x = {"field": "rank", "type": "quantitative", "title": "clients, the largest first"}
-    x |= {"scale": {"domain": [0, len(rows)], "nice": False}, "axis": {"grid": False}}
+    x |= {
+        "scale": {"domain": [0, len(rows)], "nice": False},
+        "axis": {"grid": False, "tickMinStep": 1, "format": ",d"},
+    }
     return view(
-        f"{before}samples of each client",
+        f"Samples of each client{which}",
         "",
         220,
         data={"values": rows},
-        mark={"type": "rect", "style": "bar"},
+        mark={"type": "rect", "style": "bar" if gap else "solid"},
         encoding={
             "x": x,
             "x2": {"field": "next"},
@@ -164,21 +183,32 @@ def _sorted_sizes(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
     )
 
 
-def _tasks_per_client(before: str, clients: Sequence[Plain]) -> dict[str, Any]:
-    counts = Counter(len(_tasks(client)) for client in clients)
-    rows = [{"tasks": n, "from": n - 0.5, "to": n + 0.5, "clients": counts[n]} for n in counts]
+def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
+    counts = [len(_tasks(client)) for client in clients]
+    step = max(1, math.ceil((max(counts) - min(counts)) / BARS))
+    bins = Counter((count - min(counts)) // step * step + min(counts) for count in counts)
+    rows = [
+        {
+            "tasks": f"{low}" if step == 1 else f"{low} to {low + step - 1}",
+            "from": low - 0.5,
+            "to": low + step - 0.5,
+            "clients": bins[low],
+        }
+        for low in sorted(bins)
+    ]
     x = {"field": "from", "type": "quantitative", "title": "tasks that a client holds"}
     x |= {"axis": {"tickMinStep": 1, "grid": False, "format": ",d"}, "scale": {"zero": False}}
+    y = {"field": "clients", "type": "quantitative", "title": "clients"}
     return view(
-        f"{before}tasks of each client",
+        f"Tasks of each client{which}",
         "",
         220,
-        data={"values": sorted(rows, key=lambda row: row["tasks"])},
+        data={"values": rows},
         mark={"type": "rect", "style": "bar"},
         encoding={
             "x": x,
             "x2": {"field": "to"},
-            "y": {"field": "clients", "type": "quantitative", "title": "clients"},
+            "y": y | {"axis": {"tickMinStep": 1, "format": ",d"}},
             "y2": {"datum": 0},
             "tooltip": tooltip(tasks="tasks", clients="clients"),
         },

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fedhds.report.figures._figure import Figure, Panel, mean, number, span, tooltip, view
+from fedhds.report.figures._figure import Figure, Panel, mean, number, short, span, tooltip, view
 from fedhds.report.runs import Group
 
 NAME = "samples_and_scores"
-TITLE = "How much data, and how good"
+TITLE = "Samples and scores: how much data, and how good"
 MISSING = "No finished run has scores on unseen tasks (see data.eval and data.holdout)."
 
 MEASURES = {
     "rouge_l_after": ("Rouge-L on unseen tasks", "higher is better"),
     "loss_after": ("Loss on unseen tasks", "lower is better"),
 }
-DECADES = 20
+DECADES = 10
 """Times the fewest samples from which on the axis is logarithmic."""
 LINE = 15
 """Pixels that a label takes."""
@@ -71,8 +71,10 @@ def _panel(measure: str, groups: Sequence[Group]) -> dict[str, Any]:
         for group in groups
         for run in _runs(group)
     ]
+    names = short([group.label for group in groups], 20)
     means: list[dict[str, Any]] = [
         {
+            "short": names[group.label],
             "label": group.label,
             "used": number(_mean(group, "samples_used")),
             "score": number(_mean(group, measure)),
@@ -132,7 +134,7 @@ def _layers(
     return [
         {
             "data": {"values": means},
-            "mark": {"type": "rule", "style": "faint"},
+            "mark": {"type": "rule", "style": "leader"},
             "encoding": {**at, "x2": {"value": "width"}, "y2": {"field": "at"}},
         },
         {
@@ -147,11 +149,11 @@ def _layers(
         },
         {
             "data": {"values": means},
-            "mark": {"type": "text", "style": "words", "align": "left", "dx": 5, "limit": 120},
+            "mark": {"type": "text", "style": "words", "align": "left", "dx": 5, "limit": 140},
             "encoding": {
                 "x": {"value": "width"},
                 "y": {**y, "field": "at"},
-                "text": {"field": "label"},
+                "text": {"field": "short"},
                 "tooltip": hover["tooltip"],
             },
         },

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fedhds.report.figures._figure import (
     Cell,
     Figure,
@@ -21,7 +23,7 @@ from fedhds.report.runs import Group, Run
 from fedhds.rng import generator
 
 NAME = "samples_map"
-TITLE = "Where the samples lie, and what was picked"
+TITLE = "Map: where the samples lie, and which were picked"
 MISSING = (
     "No run keeps where its samples lie (samples.json): it is written by experiments on one "
     "machine with at most 20,000 training samples."
@@ -31,6 +33,8 @@ SHOWN = 2000
 """Most samples in one panel."""
 PICKED = 1500
 """Most picked samples among them."""
+LARGE = 30
+"""Samples of a group that is drawn large, so that small ones are drawn small."""
 LETTERS = 160
 """Most letters of a sample's text."""
 
@@ -58,7 +62,8 @@ def figure(groups: Sequence[Group]) -> Figure | None:
         caption=(
             "Each dot is a training sample; samples with similar words lie close together. "
             "Diamonds were picked for training. A circle is a group that a client formed of its "
-            "own samples, the larger the more are in it. Point at a sample to read about it."
+            "own samples, at the one picked from it or else at its middle one; the larger, the "
+            "more are in it. Point at a sample to read about it."
         ),
         alt="Maps of the samples with those that were picked; the table has the counts.",
         panels=tuple(panels),
@@ -144,20 +149,20 @@ def _sizes(run: Run) -> Mapping[tuple[int, int], int]:
 
 
 def _circles(run: Run) -> list[Plain]:
-    """Put each client's group at the mean place of its samples."""
-    samples = _samples(run)
+    """Put each client's group at its picked sample, or at the one nearest to their mean."""
     members = defaultdict(list)
     for i, key in enumerate(_keys(run)):
         if key:
             members[key].append(i)
-    return [
-        {
-            "x": number(sum(samples["x"][i] for i in own) / len(own)),
-            "y": number(sum(samples["y"][i] for i in own) / len(own)),
-            "size": len(own),
-        }
-        for _, own in sorted(members.items())
-    ]
+    samples = _samples(run)
+    places = np.column_stack([samples["x"], samples["y"]]).astype(float)
+    circles = []
+    for _, own in sorted(members.items()):
+        candidates = [i for i in own if samples["chosen"][i]] or own
+        away = places[candidates] - places[own].mean(axis=0)
+        x, y = places[candidates[int(np.argmin((away**2).sum(axis=1)))]]
+        circles.append({"x": number(x), "y": number(y), "size": len(own)})
+    return circles
 
 
 def _panel(group: Group, run: Run, i: int, shared: str) -> dict[str, Any]:
@@ -184,7 +189,8 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
         at[name] = {"field": name, "type": "quantitative", "axis": None, "scale": scale}
     titles = {"client": "client", "task": "task", "size": "samples in its group"}
     hover = tooltip(**titles, state="picked", **({"text": "text"} if "text" in fields else {}))
-    sizes = {"type": "linear", "domain": [0, max([1, *(c["size"] for c in circles)])]}
+    largest = max([LARGE, *(circle["size"] for circle in circles)])
+    sizes = {"type": "linear", "domain": [0, largest]}
     rings = {
         "data": {"values": circles},
         "mark": {"type": "point", "shape": "circle", "style": "ring"},
@@ -236,24 +242,19 @@ def _notes(
 ) -> list[str]:
     """Say what is left out: samples that are not drawn, cut texts, groups without a map."""
     notes = []
-    for (group, run), positions in zip(runs, shown, strict=True):
-        if left := len(_samples(run)["x"]) - len(positions):
-            notes.append(
-                f"{group.label}: {several(left, 'sample')} drawn by lot {_are(left)} left out of "
-                f"the map, so that at most {SHOWN:,} are shown."
-            )
-    if len({note.split(": ", 1)[-1] for note in notes}) == 1 and len(notes) == len(runs) > 1:
-        notes = [f"In each map, {notes[0].split(': ', 1)[-1]}"]
+    left = [len(_samples(run)["x"]) - len(at) for (_, run), at in zip(runs, shown, strict=True)]
+    if most := max(left):
+        counts = f"{min(left):,} to {most:,}" if min(left) < most else f"{most:,}"
+        notes.append(
+            f"A map shows at most {SHOWN:,} samples, {PICKED:,} of them picked; {counts} others "
+            "are left out by lot, as the table counts them."
+        )
     if any(_samples(run).get("text") for _, run in runs):
         notes.append(f"Texts are cut after {LETTERS} letters.")
     drawn = {group.label for group, _ in runs}
     if without := [group.label for group in groups if group.label not in drawn]:
         notes.append(f"Without samples.json, so without a map: {', '.join(without)}.")
     return notes
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _cut(text: str) -> str:

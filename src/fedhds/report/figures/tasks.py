@@ -20,7 +20,7 @@ from fedhds.report.figures._figure import (
 from fedhds.report.runs import Group
 
 NAME = "tasks"
-TITLE = "Gains and losses of each unseen task"
+TITLE = "Tasks: what each unseen task gained or lost"
 MISSING = "No finished run has scores of single unseen tasks (see data.eval and data.holdout)."
 
 MEASURES = {
@@ -30,6 +30,7 @@ MEASURES = {
 SHOWN = 60
 """Most tasks drawn."""
 NAMELESS = "(no name)"
+FEW = {"tickCount": 5}
 
 Changes = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """After less before, by task, group's label and measure."""
@@ -113,10 +114,12 @@ def _notes(groups: Sequence[Group], scored: Sequence[Group], tasks: int) -> list
 
 def _values(measure: str, changes: Changes, tasks: Sequence[str]) -> list[dict[str, Any]]:
     """List cells; ``better`` is the change with the sign by which more is better."""
-    cut = short([task or NAMELESS for task in tasks])
+    cut = short([task or NAMELESS for task in tasks], 32)
+    groups = short(list(changes[tasks[0]]))
     return [
         {
             "label": label,
+            "group": groups[label],
             "task": task or NAMELESS,
             "short": cut[task or NAMELESS],
             "change": change,
@@ -138,7 +141,7 @@ def _colour(rows: Sequence[Plain], measure: str) -> dict[str, Any]:
     _, title, sign = MEASURES[measure]
     most = max([1e-9, *(abs(row["better"]) for row in rows)])
     scale = {"domain": [-most, most], "range": "diverging", "interpolate": "rgb"}
-    label = f"format({sign} * datum.value, '+.2~f')"
+    label = f"datum.value === 0 ? '0' : format({sign} * datum.value, '+.2~f')"
     legend = {"gradientLength": 200, "labelExpr": label, "titleLimit": 320}
     field = {"field": "better", "type": "quantitative", "title": title}
     return {**field, "scale": scale, "legend": legend}
@@ -148,9 +151,9 @@ def _heat_map(
     measure: str, labels: Sequence[str], changes: Changes, tasks: Sequence[str]
 ) -> dict[str, Any]:
     rows = _values(measure, changes, tasks)
-    across: dict[str, Any] = {"field": "label", "type": "nominal", "title": None}
-    across |= {"scale": {"domain": list(labels)}}
-    across |= {"axis": {"labelAngle": -45, "labelLimit": 110, "orient": "top"}}
+    across: dict[str, Any] = {"field": "group", "type": "nominal", "title": None}
+    across |= {"scale": {"domain": list(short(labels).values())}}
+    across |= {"axis": {"labelAngle": -45, "labelLimit": 150, "orient": "top"}}
     return view(
         MEASURES[measure][0],
         "",
@@ -178,7 +181,7 @@ def _bars(
         data={"values": rows},
         mark={"type": "bar"},
         encoding={
-            "x": {"field": "change", "type": "quantitative", "title": title},
+            "x": {"field": "change", "type": "quantitative", "title": title, "axis": FEW},
             "y": _axis(rows),
             "color": _colour(rows, measure) | {"legend": None},
             "tooltip": tooltip(task="task", change="change"),
