@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
 from shared import machine
 
-from fedhds.report.paired import LEVEL, half_width
+from fedhds.report.paired import LEVEL, half_width, steadied
 from fedhds.rng import generator
 from fedhds.types import Array
 
@@ -44,12 +45,15 @@ class Truth:
     noise: float
     difference: float = 0.0
     skewed: bool = False
+    noisy: Literal["none", "reference", "method"] = "none"
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, int, int, int]) -> Array:
         """Return differences of shape (families, comparisons, seeds, tasks)."""
         families, comparisons, seeds, tasks = shape
         methods = comparisons + 1  # the last is the reference
         effects = self._effects(rng, (families, methods, seeds, 1))
+        if self.noisy != "none":
+            effects[:, -1 if self.noisy == "reference" else 0] *= 3
         scores = self.seed * effects
         scores = scores + self.task * rng.standard_normal((families, methods, 1, tasks))
         scores = scores + self.noise * rng.standard_normal((families, methods, seeds, tasks))
@@ -67,6 +71,8 @@ NULLS = {
     "tasks": Truth(0, 1, 0.5),
     "seeds": Truth(0.5, 0.3, 1),
     "seeds, somewhat": Truth(0.15, 0.3, 1),
+    "seeds, reference thrice": Truth(0.5, 0.3, 1, noisy="reference"),
+    "seeds, one method thrice": Truth(0.5, 0.3, 1, noisy="method"),
     "seeds, heavy tails": Truth(0.5, 0.3, 1, skewed=True),
 }
 EFFECTS = {
@@ -160,10 +166,19 @@ def seeds_alone(family: Family) -> Ends:
 
 
 def banerjee(family: Family) -> Ends:
-    """Each variance with its own Student's t, Bonferroni: what `fedhds.report.paired` does."""
+    """Each variance with its own Student's t, Bonferroni."""
     seeds, tasks = family.cells.shape[2:]
     over_seeds, over_tasks = family.variances
-    width = half_width(over_seeds, over_tasks, seeds, tasks, family.comparisons)
+    width = half_width(over_seeds, over_tasks, seeds - 1, tasks, family.comparisons)
+    return family.mean - width, family.mean + width
+
+
+def pooled(family: Family) -> Ends:
+    """Banerjee, no variance over seeds below the mean of the family's: `fedhds.report.paired`."""
+    seeds, tasks = family.cells.shape[2:]
+    over_seeds, over_tasks = family.variances
+    steady, freedom = steadied(over_seeds, np.full(family.comparisons, seeds))
+    width = half_width(steady, over_tasks, freedom, tasks, family.comparisons)
     return family.mean - width, family.mean + width
 
 
@@ -174,6 +189,7 @@ WAYS: dict[str, Callable[[Family], Ends]] = {
     "Satterthwaite": satterthwaite,
     "seeds alone": seeds_alone,
     "Banerjee": banerjee,
+    "pooled": pooled,
 }
 
 

@@ -166,7 +166,7 @@ def write_report(
     place = Path(out) if out is not None else (paths[0] if len(paths) == 1 else Path()) / PAGE
     write_page(found, place)
     if export_to is not None:
-        export(draw(found.groups, found.comparisons, reference), Path(export_to))
+        export(draw(found.groups, found.comparisons), Path(export_to))
         write_tables(found, Path(export_to))
     return place
 
@@ -194,7 +194,7 @@ def make(
 def write_page(found: Report, path: Path) -> None:
     """Write the page, whole in one file."""
     figures = draw(found.groups, found.comparisons)
-    write_text(path, page(found.groups, found.words, found.table, figures, found.title))
+    write_text(path, page(found.groups, found.verdict, found.table, figures, found.title))
 
 
 def write_tables(found: Report, folder: Path) -> None:

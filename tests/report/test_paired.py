@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from made import columns, finished, group, scored, stopped
 
-from fedhds.report.paired import differences, half_width
+from fedhds.report.paired import differences, half_width, steadied
 
 
 def compared(ours, theirs):
@@ -89,10 +89,10 @@ def test_means_are_those_of_the_summary():
 def test_width_joins_both_variances_with_students_quantiles():
     # Quantiles at 97.5 % from tables: 4.303 of 2 degrees of freedom, 2.262 of 9.
     expected = math.sqrt(4.3027**2 * 0.04 + 2.2622**2 * 0.01)
-    assert half_width(0.04, 0.01, 3, 10, 1) == pytest.approx(expected, rel=1e-4)
+    assert half_width(0.04, 0.01, 2, 10, 1) == pytest.approx(expected, rel=1e-4)
     # One seed leaves tasks alone; 2.8214 is the quantile at 99 %: two and a half comparisons.
-    assert half_width(9.0, 0.01, 1, 10, 2.5) == pytest.approx(0.28214, rel=1e-4)
-    assert half_width(0.0, 0.0, 1, 1, 1) == math.inf
+    assert half_width(9.0, 0.01, 0, 10, 2.5) == pytest.approx(0.28214, rel=1e-4)
+    assert half_width(0.0, 0.0, 0, 1, 1) == math.inf
 
 
 def test_bootstrap_over_tasks_agrees_with_the_variance_of_a_mean():
@@ -102,16 +102,30 @@ def test_bootstrap_over_tasks_agrees_with_the_variance_of_a_mean():
     over_seeds = cells.mean(1).var(ddof=1) / 3
     over_tasks = cells.mean(0).var(ddof=1) / 20
     # 2,000 draws know a variance to 3 %, of which the width has less than half.
-    expected = half_width(over_seeds, over_tasks, 3, 20, 2)
+    expected = half_width(over_seeds, over_tasks, 2, 20, 2)
     assert found.high - found.difference == pytest.approx(expected, rel=0.05)
 
 
-def test_intervals_widen_with_the_number_of_comparisons():
+def test_variance_over_seeds_is_no_smaller_than_the_mean_of_all_comparisons():
+    # Means weighted by 2, 2 and 1 degrees of freedom: (2 * 1 + 2 * 4 + 6) / 5 = 3.2. The last
+    # comparison is over one seed. Freedom: mean(2, 2, 1) / (1/4 + 3/12) = (5/3) * 2.
+    steady, freedom = steadied(np.array([[1.0, 4, 6, 9]]), np.array([3, 3, 2, 1]))
+    np.testing.assert_allclose(steady, [[3.2, 4, 6, 0]])
+    assert freedom == pytest.approx(10 / 3)
+
+
+def test_one_comparison_keeps_its_own_variance_and_students_freedom():
+    steady, freedom = steadied(np.array([0.3]), np.array([4]))
+    assert (steady.tolist(), freedom) == ([0.3], 3)
+    assert steadied(np.array([0.3]), np.array([1])) == (np.zeros(1), 0)
+
+
+def test_groups_are_told_in_all_comparisons_together():
     rng = np.random.default_rng(2)
     groups = [scored(name, rng.random((3, 5)).tolist()) for name in ("random", "a", "b", "c")]
     few, many = differences(groups[:2]), differences(groups)
     assert [one.family for one in (few[0], many[0])] == [2, 6]
-    assert many[0].high - many[0].low > few[0].high - few[0].low
+    assert half_width(1, 1, 2, 5, 6) > half_width(1, 1, 2, 5, 2)
 
 
 def test_consistent_difference_over_three_seeds_and_many_tasks_is_real():

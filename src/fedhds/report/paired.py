@@ -9,29 +9,18 @@ interval is for the difference on other seeds (so other partitions) and other un
 one at a time, by random weights instead of counts so that no draw is empty where seeds hold
 different tasks [1]_; a task that a seed does not hold weighs nothing there. Both groups get the
 same weights. Over seeds, which count the same, the bootstrap's variance is known without drawing:
-that of the differences over their number. Each variance, scaled to n - 1, enters with the quantile
-of Student's t of its own degrees of freedom [2]_, at a level divided by the number of comparisons
-in the report (Bonferroni)::
+that of the differences over their number. Three seeds tell little of a variance, so a comparison's
+own counts only where it is larger than the mean of all comparisons'. Each variance, scaled to
+n - 1, enters with the quantile of Student's t of its own degrees of freedom [2]_, at a level
+divided by the number of comparisons in the report (Bonferroni)::
 
-    half width**2 = t(seeds - 1)**2 * variance over seeds + t(tasks - 1)**2 * variance over tasks
+    half width**2 = t(freedom)**2 * variance over seeds + t(tasks - 1)**2 * variance over tasks
 
-For normal effects, and all tasks with all seeds, this never covers too rarely, however the
-variance falls to seeds, tasks and noise (which is counted in both variances).
+Of k comparisons with one reference, over n seeds, the mean variance has (n - 1) / (1/4 + 3/4k)
+degrees of freedom: all share the reference's part, so they correlate. One comparison alone is
+Student's, over seeds.
 
-**What was measured** (``benchmarks/intervals.py``: 2, 3 and 5 seeds; 10, 20 and 60 tasks; 1 and 12
-comparisons; seeds, tasks or noise varying most). Families in which any interval missed its true
-difference, where 5 % are allowed, were at most 4.5 %. They were up to 74 % with percentiles of the
-two-way bootstrap [3]_, 48 % with its largest deviation in fixed and 19 % in studentised standard
-errors, 46 % with Student's t and Satterthwaite's degrees of freedom, all of which take too few
-seeds for certain where seeds differ much; and 90 % with Student's t over the seeds' means, which
-knows nothing of other tasks.
-
-**Where it fails.** It is too wide: in most settings fewer than 2 % of families missed. A true
-difference of one standard deviation of a cell's noise, the same for all seeds and tasks, is told
-from zero over 60 tasks and 2, 3 and 5 seeds in 60 %, 100 % and 100 % of cases where it is the only
-comparison, and in 6 %, 51 % and 100 % where it is one of 12; over 20 tasks and 3 seeds in 95 % and
-18 %. Bootstrap-t tells more than 95 % of each of those with 3 seeds. Effects whose differences are
-skewed were not measured. With one seed only tasks vary, and nothing is said of other seeds.
+MEASURED
 
 .. [1] Owen and Eckles, "Bootstrapping data arrays of arbitrary order" (2012). Weights are
    exponential (Rubin, "The Bayesian bootstrap", 1981); the bootstrap of both at once, which counts
@@ -45,7 +34,7 @@ skewed were not measured. With one seed only tasks vary, and nothing is said of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -135,32 +124,64 @@ def differences(groups: Sequence[Group], reference: str | None = None) -> tuple[
     known = {group.label: group for group in groups}
     given = references(groups, reference)
     paired = {label: _pairs(known[label], known[given[label]]) for label in known if label in given}
-    family = len(MEASURES) * sum(1 for pairs, _ in paired.values() if pairs)
+    scored = {label: _scored(pairs) for label, (pairs, _) in paired.items() if pairs}
+    family = len(MEASURES) * len(scored)
+    widths = _half_widths(scored, family)
     found = []
-    for label, (pairs, left_out) in paired.items():
-        if pairs:
-            units, tops, bottoms = _cells(pairs)
-            middles, widths = _intervals(tops, bottoms, family)
-            for measure, middle, width in zip(MEASURES, middles, widths, strict=True):
-                low, high = np.clip((middle - width, middle + width), *BOUNDS[measure])
-                about = (label, given[label], measure, float(middle), float(low), float(high))
-                found.append(
-                    Comparison(*about, len(pairs), left_out, tops.shape[-1], units, family)
-                )
+    for label, scores in scored.items():
+        about = (scores.seeds, paired[label][1], scores.units, scores.unit, family)
+        for measure, middle, width in zip(MEASURES, scores.mean, widths[label], strict=True):
+            low, high = np.clip((middle - width, middle + width), *BOUNDS[measure])
+            ends = float(middle), float(low), float(high)
+            found.append(Comparison(label, given[label], measure, *ends, *about))
     return tuple(found)
 
 
+def steadied(variances: Numbers, seeds: NDArray[np.int64]) -> tuple[Numbers, float]:
+    """Let no comparison's variance over seeds be smaller than the mean of all.
+
+    Parameters
+    ----------
+    variances : ndarray of float64, shape (..., comparisons)
+        Of one seed's difference, with n - 1; of any value where there is but one seed.
+    seeds : ndarray of int64, shape (comparisons,)
+        How many seeds each comparison is over.
+
+    Returns
+    -------
+    variances : ndarray of float64, shape (..., comparisons)
+        0 where there is but one seed.
+    freedom : float
+        Degrees of freedom of the mean: that of differences from a common reference, which
+        correlate by a half and their variances by a quarter. 0 without a second seed.
+    """
+    several = seeds > 1
+    if not several.any():
+        return np.zeros(variances.shape), 0.0
+    freedom = (seeds - 1)[several]
+    together = np.average(variances[..., several], axis=-1, weights=freedom)[..., None]
+    steady = np.where(several, np.maximum(variances, together), 0.0)
+    return steady, float(freedom.mean() / (0.25 + 0.75 / several.sum()))
+
+
 def half_width(
-    over_seeds: Any, over_units: Any, seeds: int, units: int, comparisons: int, level: float = LEVEL
+    over_seeds: Any,
+    over_units: Any,
+    freedom: float,
+    units: int,
+    comparisons: int,
+    level: float = LEVEL,
 ) -> Any:
     """Return half the width of simultaneous intervals.
 
     Parameters
     ----------
     over_seeds, over_units : float or ndarray
-        Variance of the mean difference over seeds and over units, each with n - 1; what there is
-        only one of is left out.
-    seeds, units : int
+        Variance of the mean difference over seeds and over units; what there is only one of is
+        left out.
+    freedom : float
+        Degrees of freedom of the variance over seeds; 0 with one seed.
+    units : int
         How many there are.
     comparisons : int
         How many intervals are to hold together.
@@ -174,13 +195,11 @@ def half_width(
     """
     from scipy.special import stdtrit
 
-    if seeds == units == 1:
+    if not freedom and units == 1:
         return over_seeds + math.inf
     tail = (1 - level) / 2 / comparisons
-    parts = ((over_seeds, seeds), (over_units, units))
-    return np.sqrt(
-        sum(stdtrit(number - 1, 1 - tail) ** 2 * part for part, number in parts if number > 1)
-    )
+    parts = ((over_seeds, freedom), (over_units, units - 1))
+    return np.sqrt(sum(stdtrit(free, 1 - tail) ** 2 * part for part, free in parts if free))
 
 
 def _pairs(group: Group, reference: Group) -> tuple[list[tuple[Run, Run]], int]:
@@ -228,14 +247,55 @@ def _after(run: Run) -> Any:
     return run.unseen["after"]
 
 
-def _intervals(tops: Numbers, bottoms: Numbers, comparisons: int) -> tuple[Numbers, Numbers]:
-    """Return the mean difference and half its interval's width, both of shape (measures,)."""
-    *_, seeds, units = tops.shape
-    by_seed = _by_seed(tops, bottoms, np.ones(units))
-    over_seeds = by_seed.var(-1, ddof=1) / seeds if seeds > 1 else np.zeros(len(tops))
+@dataclass(frozen=True)
+class _Scored:
+    """One group's differences from its reference; arrays by measure.
+
+    ``mean`` and ``over_units``, the variance of the mean over units, are of shape (measures,), and
+    ``by_seed`` of shape (measures, seeds).
+    """
+
+    unit: Literal["task", "sample"]
+    units: int
+    by_seed: Numbers
+    over_units: Numbers
+
+    @property
+    def seeds(self) -> int:
+        return self.by_seed.shape[1]
+
+    @property
+    def mean(self) -> Numbers:
+        mean: Numbers = self.by_seed.mean(1)
+        return mean
+
+
+def _scored(pairs: list[tuple[Run, Run]]) -> _Scored:
+    unit, tops, bottoms = _cells(pairs)
+    units = tops.shape[-1]
     over_units = _variance_over_units(tops, bottoms) if units > 1 else np.zeros(len(tops))
-    width = half_width(over_seeds, over_units, seeds, units, comparisons)
-    return by_seed.mean(-1), width
+    return _Scored(unit, units, _by_seed(tops, bottoms, np.ones(units)), over_units)
+
+
+def _half_widths(scored: Mapping[str, _Scored], comparisons: int) -> dict[str, Numbers]:
+    """Return half the width of each group's intervals, of shape (measures,)."""
+    labels = sorted(scored)  # a sum's last digits hang on its order
+    seeds = np.array([scored[label].seeds for label in labels], np.int64)
+    own = np.zeros((len(MEASURES), len(labels)))
+    for place, label in enumerate(labels):
+        if seeds[place] > 1:
+            own[:, place] = scored[label].by_seed.var(1, ddof=1)
+    steady, freedom = steadied(own, seeds)
+    return {
+        label: half_width(
+            steady[:, place] / seeds[place],
+            scored[label].over_units,
+            freedom if seeds[place] > 1 else 0,
+            scored[label].units,
+            comparisons,
+        )
+        for place, label in enumerate(labels)
+    }
 
 
 def _variance_over_units(tops: Numbers, bottoms: Numbers) -> Numbers:
