@@ -129,11 +129,23 @@ def differences(groups: Sequence[Group], reference: str | None = None) -> tuple[
     widths = _half_widths(scored, family)
     found = []
     for label, scores in scored.items():
-        about = (scores.seeds, paired[label][1], scores.units, scores.unit, family)
         for measure, middle, width in zip(MEASURES, scores.mean, widths[label], strict=True):
             low, high = np.clip((middle - width, middle + width), *BOUNDS[measure])
-            ends = float(middle), float(low), float(high)
-            found.append(Comparison(label, given[label], measure, *ends, *about))
+            found.append(
+                Comparison(
+                    label=label,
+                    reference=given[label],
+                    measure=measure,
+                    difference=float(middle),
+                    low=float(low),
+                    high=float(high),
+                    seeds=scores.seeds,
+                    left_out=paired[label][1],
+                    units=scores.units,
+                    unit=scores.unit,
+                    family=family,
+                )
+            )
     return tuple(found)
 
 
@@ -262,7 +274,7 @@ class _Scored:
 
     @property
     def seeds(self) -> int:
-        return self.by_seed.shape[1]
+        return int(self.by_seed.shape[1])
 
     @property
     def mean(self) -> Numbers:
