@@ -53,7 +53,7 @@ def carry_out(
     for number, cell in enumerate(planned.cells, start=1):
         config, folder = planned.config_of(cell), folder_of(out, cell)
         run_folder.check(folder, config, "run", resume=True, overwrite=False)
-        if (folder / "summary.json").is_file():
+        if run_folder.is_finished(folder):
             outcomes[cell] = "finished"
             continue
         progress.say("cell", f"{number} of {len(planned.cells)}: {cell.name}", **asdict(cell))

@@ -154,18 +154,24 @@ def _conduct(
     name = Path(config).stem if isinstance(config, str | Path) else "default"
     folder = Path(out) if out is not None else run_folder.default(name, verb)
     run_folder.check(folder, checked, verb, resume, overwrite)
-    if resume and (folder / "summary.json").is_file():
-        progress.say("finished", f"{folder} is finished already; nothing was changed")
-        return Result(folder, read_json(folder / "summary.json"))
+    if resume and run_folder.is_finished(folder):
+        return _finished(folder, progress)
     requirements.check(checked)
     experiment = prepare(checked, progress)
     with run_folder.alone(folder):
         run_folder.check(folder, checked, verb, resume, overwrite)  # as another may have begun
+        if resume and run_folder.is_finished(folder):  # or finished it
+            return _finished(folder, progress)
         state, resumed_from = _begin_or_go_on(folder, experiment, verb, resume, progress)
         settings = checked.resolved()
         with tracking(checked.tracking, folder, settings, state.lines, progress) as tracked:
             summary = _carry_out(folder, experiment, state, verb, resumed_from, tracked, progress)
     return Result(folder, summary)
+
+
+def _finished(folder: Path, progress: Progress) -> Result:
+    progress.say("finished", f"{folder} is finished already; nothing was changed")
+    return Result(folder, read_json(folder / "summary.json"))
 
 
 def _begin_or_go_on(

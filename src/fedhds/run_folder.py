@@ -123,6 +123,11 @@ def is_begun(folder: Path) -> bool:
     return (folder / "config.yaml").is_file()
 
 
+def is_finished(folder: Path) -> bool:
+    """Tell whether a run came to its end here: its summary is the last that it writes."""
+    return (folder / "summary.json").is_file()
+
+
 def has_rounds(folder: Path) -> bool:
     """Tell whether a round was finished here; each has a checkpoint before it has its line."""
     lines = folder / "rounds.jsonl"

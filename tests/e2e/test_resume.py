@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from small import small_config
 
 import fedhds
+from fedhds import experiment
 from fedhds.files import read_json
 from fedhds.rng import generator
 
@@ -122,6 +123,22 @@ def test_two_processes_cannot_share_a_run_folder(config, stopped):
     assert refused(config, stopped) == f"fedhds: another process is running in '{stopped}'"
     assert lines(stopped) == before
     os.close(descriptor)
+
+
+def test_a_run_that_another_process_finishes_meanwhile_stays_as_it_is(tmp_path, monkeypatch):
+    config, out = small_config(tmp_path, federation__rounds=1), tmp_path / "run"
+    prepare, before = experiment.prepare, {}
+
+    def slowly(*arguments):
+        """Prepare while the other process runs from beginning to end."""
+        monkeypatch.setattr(experiment, "prepare", prepare)
+        fedhds.run(config, out)
+        before.update({path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
+        return prepare(*arguments)
+
+    monkeypatch.setattr(experiment, "prepare", slowly)
+    fedhds.run(config, out, resume=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("left", [0, 100])
