@@ -152,7 +152,8 @@ def test_what_was_left_out_is_said():
         group("c", finished(0, scores), size="150"),
     ]
     assert verdict(groups, differences(groups)).notes[-3:] == (
-        "a: 1 seed left out, as not both it and random finished on the same data.",
+        "1 seed left out of the comparison, as not both the group and its reference finished on "
+        "the same data: a.",
         "b is not compared: it shares no seed with scores of unseen samples and the same data "
         "with random.",
         "c is not compared: the reference has no group of its size.",

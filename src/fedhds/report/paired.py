@@ -20,7 +20,21 @@ Of k comparisons with one reference, over n seeds, the mean variance has (n - 1)
 degrees of freedom: all share the reference's part, so they correlate. One comparison alone is
 Student's, over seeds.
 
-MEASURED
+**What was measured** (``benchmarks/intervals.py``: 2, 3 and 5 seeds; 10, 20 and 60 tasks; 1 and 12
+comparisons; seeds, tasks or noise varying most, the reference or one method three times as much
+as the others). Families in which any interval missed its true difference, where 5 % are allowed,
+were at most 1 % in half of the settings, and at most 7 %, which 400 families do not tell from 5 %.
+They were up to 78 % with percentiles of the two-way bootstrap [3]_, 55 % with its largest deviation
+in fixed and 23 % in studentised standard errors, 47 % with Student's t and Satterthwaite's degrees
+of freedom, all of which take too few seeds for certain where seeds differ much; and 93 % with
+Student's t over the seeds' means, which knows nothing of other tasks. A true difference of one
+standard deviation of a cell's noise, the same for all seeds and tasks, is told from zero among 12
+comparisons over 60 tasks and 2 or 3 seeds in 80 % and 100 % of cases, over 20 tasks in 26 % and 90 %
+(each variance for itself: 6, 51, 3 and 20 %).
+
+**Where it fails.** It is too wide where noise is most of what varies, and where there are two seeds
+or ten tasks. Effects whose differences are skewed were not measured. With one seed only tasks
+vary, and nothing is said of other seeds.
 
 .. [1] Owen and Eckles, "Bootstrapping data arrays of arbitrary order" (2012). Weights are
    exponential (Rubin, "The Bayesian bootstrap", 1981); the bootstrap of both at once, which counts

@@ -162,8 +162,8 @@ def _limits(comparisons: Sequence[Comparison]) -> list[str]:
             "Comparisons over several seeds hold for other seeds and partitions too. With few "
             "seeds their intervals are wide, and more seeds narrow them most."
         )
-    if 2 in seeds:
-        notes.append("Two seeds can tell hardly anything: how much seeds differ is not known.")
+    if max(seeds) == 2:
+        notes.append("Two seeds tell little of how much seeds differ: take three or more.")
     if any(one.unit == "sample" for one in comparisons):
         notes.append(
             "Where all unseen samples are of one task, nothing is known of other unseen tasks."
@@ -175,11 +175,11 @@ def _left_out(
     groups: Sequence[Group], comparisons: Sequence[Comparison], asked: Mapping[str, str]
 ) -> list[str]:
     """Count seeds and name groups that were not compared."""
-    lost = {one.label: one for one in comparisons if one.left_out}
+    lost = {one.label: one.left_out for one in comparisons if one.left_out}
     notes = [
-        f"{label}: {_count(one.left_out, 'seed')} left out, as not both it and {one.reference} "
-        "finished on the same data."
-        for label, one in lost.items()
+        f"{_count(number, 'seed')} left out of the comparison, as not both the group and its "
+        f"reference finished on the same data: {_listed([g for g in lost if lost[g] == number])}."
+        for number in sorted({*lost.values()})
     ]
     compared = {one.label for one in comparisons}
     methods = {group.method for group in groups if group.label in asked.values()}
