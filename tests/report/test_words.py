@@ -116,23 +116,21 @@ def test_references_of_several_sizes_go_by_their_method():
 @pytest.mark.parametrize(
     ("comparison", "ending"),
     [
-        (made(0.1, 0.2), "0.500, has fedhds, which is better than random."),
-        (made(-0.1, 0.2), "0.500, has fedhds, which cannot be told to be better than random."),
-        (made(-0.2, -0.1), "0.500, has fedhds, which cannot be told to be better than random."),
+        (made(0.1, 0.2), "0.500; it is better than random."),
+        (made(-0.1, 0.2), "0.500, but it cannot be told to be better than random."),
+        (made(-0.2, -0.1), "0.500, but it cannot be told to be better than random."),
     ],
 )
 def test_best_mean_is_called_better_only_where_that_is_told(comparison, ending):
     found = verdict(GROUPS, [comparison]).best[0]
-    assert found == f"The highest mean unseen Rouge-L, {ending}"
+    assert found == f"fedhds has the highest mean unseen Rouge-L, {ending}"
 
 
 def test_best_mean_may_be_the_references_or_shared():
     rouge_l, loss = verdict(GROUPS[1:], [made(-0.1, 0.2, "zip")]).best
-    assert rouge_l == "The highest mean unseen Rouge-L, 0.200, has random, which others are " + (
-        "compared with."
-    )
+    assert rouge_l.startswith("random has the highest mean unseen Rouge-L, 0.200; others are")
     # `made.columns` gives every sample a loss of 1.
-    assert loss == "The lowest mean unseen loss, 1.000, has random and zip, all the same."
+    assert loss == "random and zip have the lowest mean unseen loss, 1.000."
 
 
 def test_limits_are_said():
@@ -164,4 +162,4 @@ def test_what_was_left_out_is_said():
 def test_nothing_compared_says_nothing_of_differences():
     found = verdict([scored("full", [[0.1]])], [])
     assert (found.summary, found.groups, found.notes) == ((), (), ())
-    assert found.best[0].endswith("has full, which is compared with nothing.")
+    assert found.best[0].endswith("; it is compared with nothing.")

@@ -26,7 +26,7 @@ def shown(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Of paths the last part stays, and of trackers, whose addresses may hold passwords, the name.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in config.items():
         if name == "tracking":
             found[name] = sorted(value or {})

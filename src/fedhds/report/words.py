@@ -89,16 +89,18 @@ def _best(groups: Sequence[Group], measure: Measure, found: Sequence[Comparison]
     value = max(known.values()) if measure == "rouge_l" else min(known.values())
     labels = [label for label in known if known[label] == value]
     word = "highest" if measure == "rouge_l" else "lowest"
-    said = f"The {word} mean {NAMES[measure]}, {score(value)}, has {_listed(labels)}"
+    what = f"the {word} mean {NAMES[measure]}, {score(value)}"
     if len(labels) > 1:
-        return f"{said}, all the same."
+        return f"{_listed(labels)} have {what}."
+    said = f"{labels[0]} has {what}"
     own = [one for one in found if one.label == labels[0]]
+    if own and own[0].real and own[0].better:
+        return f"{said}; it is better than {own[0].reference}."
     if own:
-        can = "is" if own[0].real and own[0].better else "cannot be told to be"
-        return f"{said}, which {can} better than {own[0].reference}."
+        return f"{said}, but it cannot be told to be better than {own[0].reference}."
     if labels[0] in {one.reference for one in found}:
-        return f"{said}, which others are compared with."
-    return f"{said}, which is compared with nothing."
+        return f"{said}; others are compared with it."
+    return f"{said}; it is compared with nothing."
 
 
 def _group(found: Sequence[Comparison]) -> str:

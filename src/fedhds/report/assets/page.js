@@ -34,12 +34,20 @@
   const panels = [...document.querySelectorAll(".panel")].map((element) => {
     const name = element.closest(".figure").dataset.figure;
     const { renderer, panels: specs } = figures[name];
-    return { element, name, renderer, spec: specs[element.dataset.panel], shown: null, view: null };
+    const spec = specs[element.dataset.panel];
+    return { element, name, renderer, spec, shown: null, view: null, drawing: Promise.resolve() };
   });
 
-  async function draw(panel) {
-    if (panel.shown === mode) return;
-    panel.shown = mode;
+  function draw(panel) {
+    if (panel.shown !== mode) {
+      panel.shown = mode;
+      const now = mode;
+      panel.drawing = panel.drawing.then(() => embed(panel, now));
+    }
+    return panel.drawing;
+  }
+
+  async function embed(panel, mode) {
     const names = [...namesIn(panel.spec)];
     const theme = themes[mode];
     const limit = Math.min(theme.axis.labelLimit, 0.42 * panel.element.clientWidth);

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedhds.report.figures._curves import Curves, is_whole
-from fedhds.report.figures._figure import Plain, number, short, span, tooltip, view
+from fedhds.report.figures._figure import Plain, amount, named, number, short, span, tooltip, view
 from fedhds.report.runs import Group
 
 MEAN = -1
@@ -45,11 +45,8 @@ def panels(
 
 
 def _layers(i: int, curves: Curves, domain: list[float], last: int) -> list[dict[str, Any]]:
-    x = {"type": "quantitative", "title": "round", "axis": {"tickMinStep": 1, "grid": False}}
-    x |= {"scale": {"domain": [0, max(last, 1)], "nice": False}}
-    y = {"type": "quantitative", "title": None, "axis": {"tickCount": 4}}
-    y |= {"scale": {"domain": domain, "nice": False, "zero": False}}
-    at = {"x": {**x, "field": "round"}, "y": {**y, "field": "loss"}}
+    x = amount("round", "round", [0, max(last, 1)], axis={"tickMinStep": 1, "grid": False})
+    at = {"x": x, "y": amount("loss", None, domain, axis={"tickCount": 4})}
     own, means = f"datum.g === {i}", f"datum.seed === {MEAN}"
     hover = tooltip(label="group", round="round", loss="mean loss")
     low = {"round": curves.lowest, "loss": number(curves.mean[curves.lowest])}
@@ -106,10 +103,8 @@ def _ends(groups: Sequence[Group], found: Mapping[int, Curves], measure: str) ->
         }
         for i, curves in found.items()
     ]
-    scale = {"domain": span([row[end] for row in ends for end in ("before", "after")])}  # type: ignore[misc]
-    x = {"type": "quantitative", "title": "loss", "scale": scale | {"nice": False}}
-    y = {"field": "short", "type": "nominal", "title": None}
-    y |= {"scale": {"domain": list(names.values())}}
+    x = amount("", "loss", span(row[end] for row in ends for end in ("before", "after")))
+    y = named("short", names.values())
     hover = tooltip(label="group", before="before", after="after")
     layers: list[dict[str, Any]] = [
         {

@@ -10,6 +10,7 @@ from typing import Any
 from fedhds.report.runs import Group, Run
 
 Plain = Mapping[str, Any]
+Channel = dict[str, Any]
 Cell = str | int | float | None
 
 
@@ -82,6 +83,20 @@ def view(title: str, note: str, height: int, **parts: Any) -> dict[str, Any]:
     return {"width": "container", "height": height, "title": head, **parts}
 
 
+def amount(
+    field: str, title: str | None, domain: Sequence[float] | None = None, **parts: Any
+) -> Channel:
+    """Encode numbers, over exactly ``domain`` where it is given."""
+    scale = {"scale": {"domain": list(domain), "nice": False}} if domain else {}
+    return {"field": field, "type": "quantitative", "title": title, **scale, **parts}
+
+
+def named(field: str, names: Iterable[str], title: str | None = None, **parts: Any) -> Channel:
+    """Encode names, in the order given."""
+    scale = {"domain": list(names)}
+    return {"field": field, "type": "nominal", "title": title, "scale": scale, **parts}
+
+
 def tooltip(**titles: str) -> list[dict[str, str]]:
     """Show fields on hover: ``field=title``; numbers as the table has them."""
     return [{"field": name, "title": title} for name, title in titles.items()]
@@ -100,7 +115,7 @@ def mean(values: Iterable[Any]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def span(values: Iterable[float | None], margin: float = 0.06) -> list[float]:
+def span(values: Iterable[Any], margin: float = 0.06) -> list[float]:
     """Return the range to draw values in, a little wider than they are."""
     found = [value for value in values if value is not None]
     low, high = min(found), max(found)

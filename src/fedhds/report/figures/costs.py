@@ -9,8 +9,10 @@ from fedhds.report.figures._figure import (
     Cell,
     Figure,
     Panel,
+    amount,
     listed,
     mean,
+    named,
     number,
     short,
     tooltip,
@@ -31,6 +33,9 @@ KINDS = {
 }
 ROW = 28
 """Pixels of a group's row."""
+ROOM = 1.25
+"""Of the longest bar: what the axis leaves for the number beside it."""
+BELOW = {"columns": 2, "orient": "bottom"}
 NARROW = 160
 """Pixels of the narrowest bars, in which a word must fit that is written on one."""
 
@@ -99,8 +104,7 @@ def _short(groups: Sequence[Group]) -> dict[str, str]:
 
 
 def _down(groups: Sequence[Group]) -> dict[str, Any]:
-    labels = list(_short(groups).values())
-    return {"field": "short", "type": "nominal", "title": None, "scale": {"domain": labels}}
+    return named("short", _short(groups).values())
 
 
 def _time(groups: Sequence[Group]) -> dict[str, Any]:
@@ -131,10 +135,8 @@ def _time(groups: Sequence[Group]) -> dict[str, Any]:
 def _time_view(
     y: dict[str, Any], rows: list[dict[str, Any]], totals: list[dict[str, Any]], longest: float
 ) -> dict[str, Any]:
-    scale = {"domain": [0, longest * 1.25], "nice": False}
-    x = {"type": "quantitative", "title": "seconds", "scale": scale, "axis": {"tickCount": 5}}
-    colour = {"field": "phase", "type": "nominal", "title": None}
-    colour |= {"scale": {"domain": list(PHASES)}, "legend": {"columns": 2, "orient": "bottom"}}
+    x = amount("", "seconds", [0, longest * ROOM], axis={"tickCount": 5})
+    colour = named("phase", PHASES, legend=BELOW)
     hover = tooltip(label="group", phase="phase", seconds="seconds")
     layers: list[dict[str, Any]] = [
         {
@@ -169,11 +171,8 @@ def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
         for kind, count in _bytes(group).items()
         if count > 0
     ]
-    x = {"field": "bytes", "type": "quantitative", "title": "bytes"}
-    x |= {"scale": {"type": "log"}, "axis": {"format": "~s", "tickCount": 6}}
-    order = list(KINDS.values())
-    kinds = {"field": "kind", "type": "nominal", "title": None}
-    kinds |= {"scale": {"domain": order}, "legend": {"columns": 2, "orient": "bottom"}}
+    kinds = named("kind", KINDS.values(), legend=BELOW)
+    axis = {"format": "~s", "tickCount": 6}
     return view(
         "Bytes by kind",
         "",
@@ -182,8 +181,8 @@ def _traffic(groups: Sequence[Group]) -> dict[str, Any]:
         mark={"type": "point", "filled": True, "size": 60, "opacity": 1},
         encoding={
             "y": _down(groups) | {"axis": {"grid": True, "bandPosition": 0}},
-            "yOffset": {"field": "kind", "type": "nominal", "scale": {"domain": order}},
-            "x": x,
+            "yOffset": named("kind", KINDS.values()),
+            "x": amount("bytes", "bytes", scale={"type": "log"}, axis=axis),
             "shape": kinds,
             "color": kinds,
             "tooltip": tooltip(label="group", kind="what", bytes="bytes"),
@@ -203,9 +202,8 @@ def _memory(groups: Sequence[Group]) -> dict[str, Any]:
         for group in groups
         if (memory := _memory_of(group)) is not None
     ]
-    most = max([1.0, *(row["memory"] for row in rows)])  # type: ignore[type-var,list-item]
-    x = {"field": "memory", "type": "quantitative", "title": "MB of the largest process"}
-    x |= {"scale": {"domain": [0, most * 1.25], "nice": False}, "axis": {"tickCount": 5}}  # type: ignore[operator]
+    most = max((_memory_of(group) or 1.0) for group in groups)
+    x = amount("memory", "MB of the largest process", [0, most * ROOM], axis={"tickCount": 5})
     y = _down(groups)
     return view(
         "Peak memory",

@@ -6,7 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fedhds.report.figures._figure import Figure, Panel, listed, number, short, span, tooltip, view
+from fedhds.report.figures._figure import (
+    Figure,
+    Panel,
+    amount,
+    listed,
+    named,
+    number,
+    short,
+    span,
+    tooltip,
+    view,
+)
 from fedhds.report.paired import Comparison, Measure
 
 NAME = "differences"
@@ -91,11 +102,8 @@ def _panel(measure: Measure, found: Sequence[Comparison]) -> dict[str, Any]:
         }
         for one in found
     ]
-    ends = span([0.0, *(row[end] for row in rows for end in ("low", "high"))])  # type: ignore[list-item]
-    scale = {"domain": ends, "nice": False}
-    x = {"type": "quantitative", "title": axis, "scale": scale, "axis": {"tickCount": 7}}
-    y = {"field": "short", "type": "nominal", "title": None}
-    y |= {"scale": {"domain": list(names.values())}}
+    ends = span([0.0, *(row[end] for row in rows for end in ("low", "high"))])
+    x, y = amount("", axis, ends, axis={"tickCount": 7}), named("short", names.values())
     return view(title, "", 26 * len(rows) + 20, data={"values": rows}, layer=_layers(x, y))
 
 

@@ -12,7 +12,9 @@ from fedhds.report.figures._figure import (
     Figure,
     Panel,
     Plain,
+    amount,
     mean,
+    named,
     number,
     several,
     short,
@@ -29,6 +31,9 @@ CLIENTS, TASKS = 40, 60
 """Most clients and tasks whose names can be read along the edges of a heat map."""
 SEPARATE = 60
 """Most clients whose bars are told apart by a gap."""
+HELD = "training samples"
+WHOLE = {"tickMinStep": 1, "grid": False, "format": ",d"}
+"""An axis of whole numbers."""
 BARS = 20
 """About the most bars of a histogram."""
 
@@ -129,12 +134,8 @@ def _heat_map(which: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dic
         for task, count in _tasks(client).items()
     ]
     names = list(dict.fromkeys(str(client["name"]) for client in clients))
-    across = {"field": "client", "type": "nominal", "title": "client", "scale": {"domain": names}}
-    across |= {"axis": {"labelAngle": -60, "labelLimit": 80}}
-    down = {"field": "short", "type": "nominal", "title": None}
-    down |= {"scale": {"domain": list(cut.values())}}
-    colour = {"field": "samples", "type": "quantitative", "title": "training samples"}
-    colour |= {"scale": {"domainMin": 0}, "legend": {"gradientLength": 150}}
+    slanted = {"labelAngle": -60, "labelLimit": 80}
+    legend = {"gradientLength": 150}
     return view(
         f"Samples of each task at each client{which}",
         "an empty cell is no sample",
@@ -142,9 +143,9 @@ def _heat_map(which: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dic
         data={"values": rows},
         mark={"type": "rect", "style": "cell"},
         encoding={
-            "x": across,
-            "y": down,
-            "color": colour,
+            "x": named("client", names, "client", axis=slanted),
+            "y": named("short", cut.values()),
+            "color": amount("samples", HELD, scale={"domainMin": 0}, legend=legend),
             "tooltip": tooltip(client="client", task="task", samples="samples"),
         },
     )
@@ -162,11 +163,6 @@ def _sorted_sizes(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         }
         for rank, c in enumerate(ordered)
     ]
-    x = {"field": "rank", "type": "quantitative", "title": "clients, the largest first"}
-    x |= {
-        "scale": {"domain": [0, len(rows)], "nice": False},
-        "axis": {"grid": False, "tickMinStep": 1, "format": ",d"},
-    }
     return view(
         f"Samples of each client{which}",
         "",
@@ -174,9 +170,9 @@ def _sorted_sizes(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         data={"values": rows},
         mark={"type": "rect", "style": "bar" if gap else "solid"},
         encoding={
-            "x": x,
+            "x": amount("rank", "clients, the largest first", [0, len(rows)], axis=WHOLE),
             "x2": {"field": "next"},
-            "y": {"field": "samples", "type": "quantitative", "title": "training samples"},
+            "y": amount("samples", HELD),
             "y2": {"datum": 0},
             "tooltip": tooltip(client="client", samples="samples"),
         },
@@ -196,9 +192,7 @@ def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         }
         for low in sorted(bins)
     ]
-    x = {"field": "from", "type": "quantitative", "title": "tasks that a client holds"}
-    x |= {"axis": {"tickMinStep": 1, "grid": False, "format": ",d"}, "scale": {"zero": False}}
-    y = {"field": "clients", "type": "quantitative", "title": "clients"}
+    title = "tasks that a client holds"
     return view(
         f"Tasks of each client{which}",
         "",
@@ -206,9 +200,9 @@ def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         data={"values": rows},
         mark={"type": "rect", "style": "bar"},
         encoding={
-            "x": x,
+            "x": amount("from", title, scale={"zero": False}, axis=WHOLE),
             "x2": {"field": "to"},
-            "y": y | {"axis": {"tickMinStep": 1, "format": ",d"}},
+            "y": amount("clients", "clients", axis=WHOLE | {"grid": True}),
             "y2": {"datum": 0},
             "tooltip": tooltip(tasks="tasks", clients="clients"),
         },

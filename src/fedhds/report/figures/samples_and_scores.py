@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fedhds.report.figures._figure import Figure, Panel, mean, number, short, span, tooltip, view
+from fedhds.report.figures._figure import (
+    Figure,
+    Panel,
+    amount,
+    mean,
+    number,
+    short,
+    span,
+    tooltip,
+    view,
+)
 from fedhds.report.runs import Group
 
 NAME = "samples_and_scores"
@@ -66,7 +76,7 @@ def _mean(group: Group, name: str) -> float | None:
 def _panel(measure: str, groups: Sequence[Group]) -> dict[str, Any]:
     title, direction = MEASURES[measure]
     height = max(300, (LINE + 1) * len(groups) + 40)
-    runs = [
+    runs: list[dict[str, Any]] = [
         {"label": group.label, "used": run["samples_used"], "score": run[measure]}
         for group in groups
         for run in _runs(group)
@@ -81,10 +91,10 @@ def _panel(measure: str, groups: Sequence[Group]) -> dict[str, Any]:
         }
         for group in groups
     ]
-    domain = span([run["score"] for run in runs])  # type: ignore[misc]
+    domain = span(run["score"] for run in runs)
     _place_labels(means, domain, height)
-    used = [run["used"] or 0 for run in runs]  # type: ignore[misc]
-    return view(title, direction, height, layer=_layers(runs, means, _scale(used), domain))  # type: ignore[arg-type]
+    scale = _scale([run["used"] for run in runs])
+    return view(title, direction, height, layer=_layers(runs, means, scale, domain))
 
 
 def _scale(used: Sequence[float]) -> dict[str, Any]:
@@ -126,10 +136,8 @@ def _layers(
     domain: list[float],
 ) -> list[dict[str, Any]]:
     axis = {"tickCount": 5, "format": "~s" if across["domain"][1] >= 10_000 else ",d"}
-    x = {"type": "quantitative", "title": "distinct samples used", "scale": across, "axis": axis}
-    y = {"type": "quantitative", "title": None, "axis": {"tickCount": 5}}
-    y |= {"scale": {"domain": domain, "nice": False, "zero": False}}
-    at = {"x": {**x, "field": "used"}, "y": {**y, "field": "score"}}
+    y = amount("score", None, domain, axis={"tickCount": 5})
+    at = {"x": amount("used", "distinct samples used", scale=across, axis=axis), "y": y}
     hover = {"tooltip": tooltip(label="group", used="samples used", score="score")}
     return [
         {

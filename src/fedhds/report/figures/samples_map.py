@@ -13,6 +13,7 @@ from fedhds.report.figures._figure import (
     Figure,
     Panel,
     Plain,
+    amount,
     number,
     several,
     span,
@@ -129,10 +130,9 @@ def _places(run: Run, positions: Sequence[int]) -> list[Plain]:
 def _states(run: Run, positions: Sequence[int]) -> list[Plain]:
     """Say of each drawn sample what the run made of it."""
     sizes = _sizes(run)
-    chosen = _samples(run)["chosen"]
-    keys = _keys(run)
+    chosen, keys = _samples(run)["chosen"], _keys(run)
     return [
-        {"i": i, "picked": int(bool(chosen[i])), "size": sizes[keys[i]] if keys[i] else 0}
+        {"i": i, "picked": int(bool(chosen[i])), "size": sizes[key] if (key := keys[i]) else 0}
         for i in positions
     ]
 
@@ -156,7 +156,7 @@ def _circles(run: Run) -> list[Plain]:
             members[key].append(i)
     samples = _samples(run)
     places = np.column_stack([samples["x"], samples["y"]]).astype(float)
-    circles = []
+    circles: list[Plain] = []
     for _, own in sorted(members.items()):
         candidates = [i for i in own if samples["chosen"][i]] or own
         away = places[candidates] - places[own].mean(axis=0)
@@ -185,23 +185,17 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     at = {}
     for name in ("x", "y"):
         ends = span([number(value) for value in _samples(run)[name]], 0.03)
-        scale = {"domain": ends, "nice": False, "zero": False}
-        at[name] = {"field": name, "type": "quantitative", "axis": None, "scale": scale}
+        at[name] = amount(name, None, ends, axis=None)
     titles = {"client": "client", "task": "task", "size": "samples in its group"}
     hover = tooltip(**titles, state="picked", **({"text": "text"} if "text" in fields else {}))
     largest = max([LARGE, *(circle["size"] for circle in circles)])
-    sizes = {"type": "linear", "domain": [0, largest]}
+    sizes = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
     rings = {
         "data": {"values": circles},
         "mark": {"type": "point", "shape": "circle", "style": "ring"},
         "encoding": {
             **at,
-            "size": {
-                "field": "size",
-                "type": "quantitative",
-                "scale": sizes | {"range": [0, 900]},
-                "legend": None,
-            },
+            "size": amount("size", None, scale=sizes, legend=None),
         },
     }
     return [

@@ -9,8 +9,10 @@ from fedhds.report.figures._figure import (
     Figure,
     Panel,
     Plain,
+    amount,
     listed,
     mean,
+    named,
     number,
     several,
     short,
@@ -30,7 +32,6 @@ MEASURES = {
 SHOWN = 60
 """Most tasks drawn."""
 NAMELESS = "(no name)"
-FEW = {"tickCount": 5}
 
 Changes = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """After less before, by task, group's label and measure."""
@@ -80,11 +81,8 @@ def _change(group: Group, task: str, measure: str) -> float | None:
     """Return what a task gained on average over seeds, None where it was not scored."""
     found = [scores[task] for scores in _scores(group) if task in scores]
     ends = [(number(s[f"{measure}_before"]), number(s[f"{measure}_after"])) for s in found]
-    return number(mean(after - before for before, after in ends if _both(before, after)))  # type: ignore[operator]
-
-
-def _both(before: float | None, after: float | None) -> bool:
-    return before is not None and after is not None
+    known = [(was, now) for was, now in ends if was is not None and now is not None]
+    return number(mean(now - was for was, now in known))
 
 
 def _losses(changes: Changes, task: str) -> list[float]:
@@ -132,8 +130,7 @@ def _values(measure: str, changes: Changes, tasks: Sequence[str]) -> list[dict[s
 
 
 def _axis(rows: Sequence[Plain]) -> dict[str, Any]:
-    names = list(dict.fromkeys(row["short"] for row in rows))
-    return {"field": "short", "type": "nominal", "title": None, "scale": {"domain": names}}
+    return named("short", dict.fromkeys(row["short"] for row in rows))
 
 
 def _colour(rows: Sequence[Plain], measure: str) -> dict[str, Any]:
@@ -143,17 +140,14 @@ def _colour(rows: Sequence[Plain], measure: str) -> dict[str, Any]:
     scale = {"domain": [-most, most], "range": "diverging", "interpolate": "rgb"}
     label = f"datum.value === 0 ? '0' : format({sign} * datum.value, '+.2~f')"
     legend = {"gradientLength": 200, "labelExpr": label, "titleLimit": 320}
-    field = {"field": "better", "type": "quantitative", "title": title}
-    return {**field, "scale": scale, "legend": legend}
+    return amount("better", title, scale=scale, legend=legend)
 
 
 def _heat_map(
     measure: str, labels: Sequence[str], changes: Changes, tasks: Sequence[str]
 ) -> dict[str, Any]:
     rows = _values(measure, changes, tasks)
-    across: dict[str, Any] = {"field": "group", "type": "nominal", "title": None}
-    across |= {"scale": {"domain": list(short(labels).values())}}
-    across |= {"axis": {"labelAngle": -45, "labelLimit": 150, "orient": "top"}}
+    slanted = {"labelAngle": -45, "labelLimit": 150, "orient": "top"}
     return view(
         MEASURES[measure][0],
         "",
@@ -161,7 +155,7 @@ def _heat_map(
         data={"values": rows},
         mark={"type": "rect", "style": "cell"},
         encoding={
-            "x": across,
+            "x": named("group", short(labels).values(), axis=slanted),
             "y": _axis(rows),
             "color": _colour(rows, measure),
             "tooltip": tooltip(label="group", task="task", change="change"),
@@ -181,7 +175,7 @@ def _bars(
         data={"values": rows},
         mark={"type": "bar"},
         encoding={
-            "x": {"field": "change", "type": "quantitative", "title": title, "axis": FEW},
+            "x": amount("change", title, axis={"tickCount": 5}),
             "y": _axis(rows),
             "color": _colour(rows, measure) | {"legend": None},
             "tooltip": tooltip(task="task", change="change"),
