@@ -29,7 +29,7 @@ in fixed and 23 % in studentised standard errors, 47 % with Student's t and Satt
 of freedom, all of which take too few seeds for certain where seeds differ much; and 93 % with
 Student's t over the seeds' means, which knows nothing of other tasks. A true difference of one
 standard deviation of a cell's noise, the same for all seeds and tasks, is told from zero among 12
-comparisons over 60 tasks and 2 or 3 seeds in 80 % and 100 % of cases, over 20 tasks in 26 % and 90 %
+comparisons over 60 tasks and 2 or 3 seeds in 80 % and 100 % of cases, over 20 in 26 % and 90 %
 (each variance for itself: 6, 51, 3 and 20 %).
 
 **Where it fails.** It is too wide where noise is most of what varies, and where there are two seeds
