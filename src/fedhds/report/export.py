@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def export(figures: Sequence[Figure | Missing], folder: Path) -> list[Path]:
     for figure in figures:
         if isinstance(figure, Missing):
             continue
-        svg = vl_convert.vegalite_to_svg(whole(figure))
+        svg = _renumbered(vl_convert.vegalite_to_svg(whole(figure)))
         paths = [folder / f"{figure.name}.{kind}" for kind in ("svg", "png")]
         write_text(paths[0], svg)
         with replacing(paths[1]) as temporary:
@@ -77,3 +78,14 @@ def whole(figure: Figure) -> dict[str, Any]:
 
 def _heading(text: str) -> Mapping[str, Any]:
     return {"text": text, "fontSize": 14, "offset": 12}
+
+
+def _renumbered(svg: str) -> str:
+    """Count ids from zero in each file; vl-convert goes on counting from file to file."""
+    seen: dict[str, int] = {}
+
+    def again(found: re.Match[str]) -> str:
+        before, kind, old = found.groups()
+        return f"{before}{kind}{seen.setdefault(kind + old, len(seen))}"
+
+    return re.sub(r'(id="|url\(#)(gradient_|clip)(\d+)', again, svg)

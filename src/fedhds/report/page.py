@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -95,6 +96,7 @@ def _trusted(text: str) -> Any:
     return Markup(text)
 
 
+@cache
 def _vega() -> str:
     """Return the plotting library with nothing but `vegaEmbed` to be seen from outside."""
     import vl_convert

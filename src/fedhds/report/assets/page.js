@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  document.documentElement.classList.add("scripted");
   const { themes, datasets, figures } = JSON.parse(document.getElementById("data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const printing = matchMedia("print");
@@ -69,7 +70,6 @@
     if (before) before.finalize();
     panel.view = result;
     panel.element.dataset.drawn = mode;
-    panel.element.style.minHeight = "";
     const picture = panel.element.querySelector(".chart-wrapper");
     picture.setAttribute("aria-label", panel.spec.title.text);
     const menu = panel.element.querySelector("summary");

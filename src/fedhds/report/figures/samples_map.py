@@ -17,7 +17,6 @@ from fedhds.report.figures._figure import (
     number,
     several,
     span,
-    tooltip,
     view,
 )
 from fedhds.report.runs import Group, Run
@@ -186,8 +185,6 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     for name in ("x", "y"):
         ends = span([number(value) for value in _samples(run)[name]], 0.03)
         at[name] = amount(name, None, ends, axis=None)
-    titles = {"client": "client", "task": "task", "size": "samples in its group"}
-    hover = tooltip(**titles, state="picked", **({"text": "text"} if "text" in fields else {}))
     largest = max([LARGE, *(circle["size"] for circle in circles)])
     sizes = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
     rings = {
@@ -211,7 +208,6 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
             "encoding": at,
         },
         {
-            "transform": [{"calculate": "datum.picked ? 'yes' : 'no'", "as": "state"}],
             "params": [
                 {
                     "name": "near",
@@ -225,10 +221,27 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
                     "condition": {"param": "near", "empty": False, "value": 1},
                     "value": 0,
                 },
-                "tooltip": hover,
+                "tooltip": {"value": {"expr": _hover("text" in fields)}},
             },
         },
     ]
+
+
+def _hover(text: bool) -> str:
+    """Tell of the sample that is nearest to the pointer.
+
+    An expression, as Vega-Lite's own list of fields reads those of the nearest mark and not those
+    of its sample, which is the mark's ``datum``.
+    """
+    told = {
+        "client": "client",
+        "task": "task",
+        "samples in its group": "size || 'none'",
+        "picked": "picked ? 'yes' : 'no'",
+        **({"text": "text"} if text else {}),
+    }
+    parts = [f"'{title}': (datum.datum || datum).{value}" for title, value in told.items()]
+    return f"{{{', '.join(parts)}}}"
 
 
 def _notes(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fedhds.report.figures import draw
+from fedhds.report.figures import Figure, Missing, draw
 from fedhds.report.page import page
 from fedhds.report.paired import differences
 from fedhds.report.runs import Group, Run, Status
@@ -53,6 +53,7 @@ def made(
     chosen = (draw.random(samples) < (1 if method == "full" else 0.1)).astype(int).tolist()
     grouped = draw.integers(0, 3, samples) if method == "fedhds" else draw.integers(-1, 0, samples)
     summary = _summary(method, seed, lines, sum(chosen), unseen, validation, tasks)
+    summary |= {"clients": clients, "samples_total": samples, "samples_validation": clients}
     return Run(
         name=f"{method}-{seed}",
         config=_config(method, seed, rounds, every),
@@ -93,6 +94,11 @@ def group(*runs: Run, label: str | None = None) -> Group:
     """Put seeds of one thing together."""
     method = runs[0].config["selection"]["method"]
     return Group(label or method, method, "15", runs)
+
+
+def drawn(groups: Sequence[Group]) -> list[Figure | Missing]:
+    """Draw all figures."""
+    return draw(groups, differences(groups))
 
 
 def written(groups: Sequence[Group], title: str = "A comparison") -> str:
@@ -166,9 +172,6 @@ def _summary(
         "seed": seed,
         "rounds": len(lines),
         "resumed_from": None,
-        "clients": 8,
-        "samples_total": 200,
-        "samples_validation": 9,
         "samples_used": used,
         "sample_passes": used,
         "skipped_steps": 1,
