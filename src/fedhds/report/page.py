@@ -57,32 +57,42 @@ def page(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"cell": _cell, "key": _key}
-    environment.filters["several"] = several
+    environment.filters |= {"cell": _cell, "key": _key, "several": several}
+    found = _compared(groups, verdict, table) | _drawn(figures)
+    return environment.from_string(_asset("page.html")).render(title=title, **found)
+
+
+def _compared(groups: Sequence[Group], verdict: Verdict, table: Table) -> dict[str, Any]:
+    """Gather what is said of the groups."""
     told = left_out(groups)
+    return {
+        "lead": _facts.lead(groups),
+        "facts": _facts.facts(groups),
+        "glossary": _facts.GLOSSARY,
+        "verdict": verdict,
+        "tables": [(title, table.part(part)) for part, title in PARTS.items()],
+        "left_out": [entry for entry in told if entry.kind != REMARK],
+        "remarks": [entry for entry in told if entry.kind == REMARK],
+        "labels": [group.label for group in groups],
+        "differing": _settings.differing(groups),
+        "settings": [(group.label, _settings.whole(group)) for group in groups],
+    }
+
+
+def _drawn(figures: Sequence[Figure | Missing]) -> dict[str, Any]:
+    """Gather figures with the scripts, the styles and the data that draw them."""
     vega, script = _vega(), _asset("page.js")
     data = json.dumps(_data(figures), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return environment.from_string(_asset("page.html")).render(
-        title=title,
-        lead=_facts.lead(groups),
-        facts=_facts.facts(groups),
-        glossary=_facts.GLOSSARY,
-        verdict=verdict,
-        tables=[(title, table.part(part)) for part, title in PARTS.items()],
-        figures=figures,
-        is_drawn=lambda figure: isinstance(figure, Figure),
-        blocks=_blocks,
-        left_out=[entry for entry in told if entry.kind != REMARK],
-        remarks=[entry for entry in told if entry.kind == REMARK],
-        labels=[group.label for group in groups],
-        differing=_settings.differing(groups),
-        settings=[(group.label, _settings.whole(group)) for group in groups],
-        policy=_policy(vega, script),
-        style=_trusted(_asset("page.css")),
-        vega=_trusted(vega),
-        script=_trusted(script),
-        data=_trusted(_in_script(data)),
-    )
+    return {
+        "figures": figures,
+        "is_drawn": lambda figure: isinstance(figure, Figure),
+        "blocks": _blocks,
+        "policy": _policy(vega, script),
+        "style": _trusted(_asset("page.css")),
+        "vega": _trusted(vega),
+        "script": _trusted(script),
+        "data": _trusted(_in_script(data)),
+    }
 
 
 def _asset(name: str) -> str:

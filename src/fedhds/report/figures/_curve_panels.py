@@ -116,7 +116,7 @@ def _ends(groups: Sequence[Group], found: Mapping[int, Curves], measure: str) ->
         mark = {"type": "point", "style": style, "size": 90}
         at = {"y": y, "x": {**x, "field": end}, "tooltip": hover}
         layers.append({"mark": mark, "encoding": at})
-    note = "mean over seeds; hollow is before training, filled is after"
+    note = "hollow: before training, filled: after"
     return view(measure, note, 24 * len(ends) + 20, data={"values": ends}, layer=layers)
 
 

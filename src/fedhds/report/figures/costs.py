@@ -33,7 +33,7 @@ KINDS = {
 }
 ROW = 28
 """Pixels of a group's row."""
-ROOM = 1.25
+ROOM = 1.4
 """Of the longest bar: what the axis leaves for the number beside it."""
 BELOW = {"columns": 2, "orient": "bottom"}
 NARROW = 160

@@ -22,7 +22,10 @@ from fedhds.report.paired import Comparison, Measure
 
 NAME = "differences"
 TITLE = "Differences"
-MISSING = "There is no difference to show: it needs two or more groups that share a seed."
+MISSING = (
+    "There is no difference to show: it needs two or more groups with scores of unseen samples "
+    "(unseen.json) for the same seeds and data."
+)
 
 MEASURES: dict[Measure, tuple[str, str]] = {
     "rouge_l": ("Rouge-L on unseen tasks", "difference in Rouge-L (right of zero is better)"),

@@ -29,7 +29,10 @@ CURVES = (
     "lines behind are the other groups. The diamond is the lowest point; where the loss rises "
     "again after it, the background is shaded: the model over-fits."
 )
-ENDS = "Each line leads from the loss before training to that after it; further left is better."
+ENDS = (
+    "Each line leads from the loss before training to that after it, as means over seeds; further "
+    "left is better."
+)
 
 
 def figure(groups: Sequence[Group]) -> Figure | None:
