@@ -22,10 +22,13 @@ def lead(groups: Sequence[Group]) -> str:
         what = f"This page shows what federated instruction tuning of {models} came to"
         return f"{what} with the method {methods[0]}."
     names = listed([group.label for group in groups]) if len(groups) <= SHOWN else listed(methods)
-    return (
+    said = (
         f"This page compares {several(len(groups), 'way')} of choosing the samples on which "
         f"clients tune {models} together, each with its data at home: {names}."
     )
+    if any(group.label == f"{group.method} {group.size}" for group in groups):
+        said += " The number behind a method is how many samples are chosen in a round."
+    return said
 
 
 def facts(groups: Sequence[Group]) -> list[tuple[str, str]]:
@@ -37,7 +40,7 @@ def facts(groups: Sequence[Group]) -> list[tuple[str, str]]:
         "Clients": _clients(runs),
         "Unseen tasks": _distinct(_unseen(run) for run in runs),
         "Methods": listed(list(dict.fromkeys(group.method for group in groups))),
-        "Samples to choose": listed(list(dict.fromkeys(g.size for g in groups if g.size))),
+        "Samples chosen in a round": listed(list(dict.fromkeys(g.size for g in groups if g.size))),
         "Seeds": listed(sorted({str(run.seed) for run in runs}, key=int)),
         "Rounds": _distinct(_rounds(run) for run in runs),
         "Runs": _runs_said(runs),
