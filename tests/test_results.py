@@ -47,6 +47,12 @@ def test_sizes_are_in_the_labels_where_there_are_several(tmp_path):
     assert labels(tmp_path, *sizes) == ["random 9", "random 12", "zip 9"]
 
 
+def test_a_share_is_a_size_in_percent(tmp_path):
+    write_run(tmp_path / "run", selection__samples=None, selection__share=0.125)
+    (group,) = grouped(read_runs([tmp_path / "run"]))
+    assert group.size == "12.5%"
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

@@ -170,7 +170,7 @@ def _size(config: Plain) -> str:
     selection = config["selection"]
     if selection["samples"] is not None:
         return str(selection["samples"])
-    return "" if selection["share"] is None else f"{selection['share']:.4g} of all"
+    return "" if selection["share"] is None else f"{100 * selection['share']:.4g}%"
 
 
 def _read(path: Path) -> Any:
