@@ -35,6 +35,8 @@ PICKED = 1500
 """Most picked samples among them."""
 LARGE = 30
 """Samples of a group that is drawn large, so that small ones are drawn small."""
+MANY = 200
+"""Circles from which on they are drawn paler the more there are."""
 LETTERS = 160
 """Most letters of a sample's text."""
 
@@ -189,7 +191,12 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     sizes = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
     rings = {
         "data": {"values": circles},
-        "mark": {"type": "point", "shape": "circle", "style": "ring"},
+        "mark": {
+            "type": "point",
+            "shape": "circle",
+            "style": "ring",
+            "opacity": min(0.6, MANY / max(1, len(circles))),
+        },
         "encoding": {
             **at,
             "size": amount("size", None, scale=sizes, legend=None),
