@@ -187,28 +187,13 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     for name in ("x", "y"):
         ends = span([number(value) for value in _samples(run)[name]], 0.03)
         at[name] = amount(name, None, ends, axis=None)
-    largest = max([LARGE, *(circle["size"] for circle in circles)])
-    sizes = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
-    rings = {
-        "data": {"values": circles},
-        "mark": {
-            "type": "point",
-            "shape": "circle",
-            "style": "ring",
-            "opacity": min(0.6, MANY / max(1, len(circles))),
-        },
-        "encoding": {
-            **at,
-            "size": amount("size", None, scale=sizes, legend=None),
-        },
-    }
     return [
         {
             "transform": [{"filter": "!datum.picked"}],
             "mark": {"type": "point", "style": "dot", "size": 12},
             "encoding": at,
         },
-        *([rings] if circles else []),
+        *([_rings(circles, at)] if circles else []),
         {
             "transform": [{"filter": "datum.picked"}],
             "mark": {"type": "point", "shape": "diamond", "style": "picked", "size": 55},
@@ -232,6 +217,17 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
             },
         },
     ]
+
+
+def _rings(circles: Sequence[Plain], at: Plain) -> dict[str, Any]:
+    largest = max(LARGE, *(circle["size"] for circle in circles))
+    area = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
+    opacity = min(0.6, MANY / len(circles))
+    return {
+        "data": {"values": circles},
+        "mark": {"type": "point", "shape": "circle", "style": "ring", "opacity": opacity},
+        "encoding": {**at, "size": amount("size", None, scale=area, legend=None)},
+    }
 
 
 def _hover(text: bool) -> str:
