@@ -35,6 +35,8 @@ PICKED = 1500
 """Most picked samples among them."""
 LARGE = 30
 """Samples of a group that is drawn large, so that small ones are drawn small."""
+MANY = 200
+"""Circles from which on they are drawn paler the more there are."""
 LETTERS = 160
 """Most letters of a sample's text."""
 
@@ -185,23 +187,13 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
     for name in ("x", "y"):
         ends = span([number(value) for value in _samples(run)[name]], 0.03)
         at[name] = amount(name, None, ends, axis=None)
-    largest = max([LARGE, *(circle["size"] for circle in circles)])
-    sizes = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
-    rings = {
-        "data": {"values": circles},
-        "mark": {"type": "point", "shape": "circle", "style": "ring"},
-        "encoding": {
-            **at,
-            "size": amount("size", None, scale=sizes, legend=None),
-        },
-    }
     return [
         {
             "transform": [{"filter": "!datum.picked"}],
             "mark": {"type": "point", "style": "dot", "size": 12},
             "encoding": at,
         },
-        *([rings] if circles else []),
+        *([_rings(circles, at)] if circles else []),
         {
             "transform": [{"filter": "datum.picked"}],
             "mark": {"type": "point", "shape": "diamond", "style": "picked", "size": 55},
@@ -225,6 +217,17 @@ def _layers(run: Run, circles: Sequence[Plain], fields: Sequence[str]) -> list[d
             },
         },
     ]
+
+
+def _rings(circles: Sequence[Plain], at: Plain) -> dict[str, Any]:
+    largest = max(LARGE, *(circle["size"] for circle in circles))
+    area = {"type": "linear", "domain": [0, largest], "range": [0, 900]}
+    opacity = min(0.6, MANY / len(circles))
+    return {
+        "data": {"values": circles},
+        "mark": {"type": "point", "shape": "circle", "style": "ring", "opacity": opacity},
+        "encoding": {**at, "size": amount("size", None, scale=area, legend=None)},
+    }
 
 
 def _hover(text: bool) -> str:
