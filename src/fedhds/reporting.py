@@ -147,7 +147,7 @@ def write_report(
         The page; ``report.html`` by default, in the folder if there is but one.
     reference : str, optional
         The group, or the method, that the others are compared with; what a single comparison
-        was carried out with by default, or else ``random``.
+        was carried out with by default, or else ``random``, or else the first one's method.
     with_text : bool
         Show samples' texts on the map. They are read from the data again, so this works where
         the data are, and the page is private as they are.

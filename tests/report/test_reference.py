@@ -56,8 +56,15 @@ def test_larger_share_is_the_largest_size():
     assert references([*shares, group("full")]) == {"full": "random at 10%"}
 
 
-def test_nothing_is_compared_without_random():
-    assert references([group("fedhds"), group("full")]) == {}
+def test_without_random_the_first_method_is_the_reference():
+    assert references([group("zip"), group("full"), group("fedhds")]) == {
+        "full": "zip",
+        "fedhds": "zip",
+    }
+
+
+def test_one_group_is_compared_with_nothing():
+    assert references([group("fedhds")]) == {}
 
 
 def test_unknown_reference_is_the_users_mistake():

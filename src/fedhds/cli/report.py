@@ -22,7 +22,7 @@ def report(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="The method that the others are compared with; random by default.",
+            help="The method that the others are compared with; random, or else the first.",
             show_default=False,
         ),
     ] = None,

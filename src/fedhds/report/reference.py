@@ -16,12 +16,12 @@ def references(groups: Sequence[Group], reference: str | None = None) -> Mapping
     Parameters
     ----------
     groups : sequence of Group
-        In any order, with unique labels.
+        With unique labels, in any order unless ``reference`` is None.
     reference : str or None
         A method: each group is compared with the method's group of the same size, and a group
         without a size with that of the largest; a reference without a size is everyone's. Or the
         label of one group, which is everyone's. None is ``random`` where it is among the groups,
-        and else nothing is compared.
+        and else the first group's method.
 
     Returns
     -------
@@ -34,16 +34,19 @@ def references(groups: Sequence[Group], reference: str | None = None) -> Mapping
     UserError
         If no group has that label or method.
     """
-    name = DEFAULT if reference is None else reference
+    name = _default(groups) if reference is None else reference
     chosen = [group for group in groups if group.method == name]
     if chosen:
         return _of_same_size(groups, chosen)
     if any(group.label == name for group in groups):
         return {group.label: name for group in groups if group.label != name}
-    if reference is None:
-        return {}
     known = ", ".join(dict.fromkeys(group.method for group in groups))
     raise UserError(f"reference: there is no {name!r} among what is compared ({known})")
+
+
+def _default(groups: Sequence[Group]) -> str:
+    methods = [group.method for group in groups]
+    return methods[0] if methods and DEFAULT not in methods else DEFAULT
 
 
 def _of_same_size(groups: Sequence[Group], chosen: Sequence[Group]) -> dict[str, str]:
