@@ -11,6 +11,20 @@ from fedhds.files import write_json, write_text
 from fedhds.results import grouped, read_run, read_runs
 from fedhds.types import UserError
 
+NUMBERS = ("clients", "samples_total", "samples_used", "samples_validation", "repeated_rounds")
+SCORES = ("rouge_l_before", "rouge_l_after", "loss_before", "loss_after")
+TABLES = ("per_task", "seconds", "bytes", "dropped", "noted", "versions", "machine")
+SUMMARY = {
+    "method": "random",
+    **dict.fromkeys(NUMBERS, 1),
+    **dict.fromkeys(SCORES),
+    **{name: {} for name in TABLES},
+    "validation": {"before": None, "after": None},
+    "peak_rss_mb": 1.0,
+    "warnings": [],
+}
+ROUND = {"round": 1, "evaluation": None, "failed": {}, "remarks": [], "skipped_steps": 0}
+
 
 def write_run(folder, summary=True, lines=(), **settings):
     """Make a run folder with some settings (two underscores for a dot)."""
@@ -21,7 +35,7 @@ def write_run(folder, summary=True, lines=(), **settings):
     write_text(folder / "config.yaml", config.to_yaml())
     write_text(folder / "rounds.jsonl", "".join(f"{line}\n" for line in lines))
     if summary:
-        write_json(folder / "summary.json", {"method": config.selection_name})
+        write_json(folder / "summary.json", SUMMARY | {"method": config.selection_name})
     return folder
 
 
@@ -75,8 +89,8 @@ def test_a_folder_given_twice_is_read_once(tmp_path):
 
 
 def test_torn_last_lines_of_rounds_are_left_out(tmp_path):
-    run = read_run(write_run(tmp_path / "run", lines=['{"round": 1}', '{"rou']))
-    assert run.rounds == ({"round": 1},)
+    run = read_run(write_run(tmp_path / "run", lines=[json.dumps(ROUND), '{"rou']))
+    assert run.rounds == (ROUND,)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +98,7 @@ def test_torn_last_lines_of_rounds_are_left_out(tmp_path):
     [
         ({}, "unfinished", None),
         ({"failure.json": {"round": 2, "reason": "all failed"}}, "failed", "all failed"),
-        ({"summary.json": {"method": "random"}}, "finished", None),
+        ({"summary.json": SUMMARY}, "finished", None),
     ],
 )
 def test_how_a_run_ended(tmp_path, files, status, reason):

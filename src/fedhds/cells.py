@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedhds import config as configuration
-from fedhds import registry
+from fedhds import registry, run_files
 from fedhds.config import Config
 from fedhds.config.options import fields_of
 from fedhds.config.sections import SelectionConfig
@@ -63,6 +63,12 @@ class Plan:
             for method in self.methods
         )
         return tuple(dict.fromkeys(cells))
+
+    @property
+    def reference_name(self) -> str:
+        """What a report calls the reference, which the config may put others before or inside."""
+        first = next(cell for cell in self.cells if cell.method == self.reference)
+        return self.config_of(first).selection_name
 
     def config_of(self, cell: Cell) -> Config:
         """Return the configuration of a cell: of the methods' options, those of its own.
@@ -161,8 +167,8 @@ def folder_of(out: Path, cell: Cell) -> Path:
 
 def failure_of(out: Path, cell: Cell) -> str | None:
     """Return why a cell failed, if it did."""
-    path = failure_file(out, cell)
-    return str(read_json(path)["reason"]) if path.is_file() else None
+    failure = run_files.read(failure_file(out, cell), run_files.Failure)
+    return failure and str(failure["reason"])
 
 
 def failure_file(out: Path, cell: Cell) -> Path:

@@ -180,7 +180,7 @@ def make(
         runs = results.with_texts(runs)
     groups = tuple(results.grouped(runs))
     if reference is None and len(folders) == 1 and cells.is_comparison(folders[0]):
-        reference = cells.read_plan(folders[0]).reference
+        reference = cells.read_plan(folders[0]).reference_name
     comparisons = differences(groups, reference)
     return Report(
         _title(groups),

@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fedhds import cells
+from fedhds import cells, run_files
 from fedhds import config as configuration
-from fedhds.files import read_json
 from fedhds.report.runs import Group, Plain, Run, Status
 from fedhds.types import Silent, UserError
 
@@ -43,18 +42,19 @@ def read_run(folder: Path) -> Run:
             f"'{folder}' is no run's folder (no run.json and config.yaml) and no comparison's "
             "(no comparison.json)"
         )
-    summary, failure = _read(folder / "summary.json"), _read(folder / "failure.json")
+    summary = run_files.read(folder / "summary.json", run_files.Summary)
+    failure = run_files.read(folder / "failure.json", run_files.Failure)
     status: Status = "finished" if summary else "failed" if failure else "unfinished"
     return Run(
         name=folder.resolve().name,
         config=configuration.load(folder / "config.yaml").resolved(),
         status=status,
-        reason=None if summary or not failure else str(failure["reason"]),
-        record=_read(folder / "run.json") or {},
-        rounds=_rounds(folder / "rounds.jsonl"),
+        reason=None if summary or not failure else failure["reason"],
+        record=run_files.read(folder / "run.json", run_files.Record),
+        rounds=run_files.read_lines(folder / "rounds.jsonl", run_files.Round),
         summary=summary,
-        unseen=_read(folder / "unseen.json"),
-        samples=_read(folder / "samples.json"),
+        unseen=run_files.read(folder / "unseen.json", run_files.Unseen),
+        samples=run_files.read(folder / "samples.json", run_files.Samples),
     )
 
 
@@ -171,25 +171,3 @@ def _size(config: Plain) -> str:
     if selection["samples"] is not None:
         return str(selection["samples"])
     return "" if selection["share"] is None else f"{100 * selection['share']:.4g}%"
-
-
-def _read(path: Path) -> Any:
-    """Read a JSON file that need not be there."""
-    try:
-        return read_json(path)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise UserError(f"'{path}' is broken: {error}") from error
-
-
-def _rounds(path: Path) -> tuple[Plain, ...]:
-    """Read the lines of ``rounds.jsonl``; a power cut may have torn the last ones."""
-    found: list[Plain] = []
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    for line in filter(None, lines):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return tuple(found)
