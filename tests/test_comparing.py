@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import asdict
 
 import pytest
 from small import small_config
@@ -9,7 +10,7 @@ from small import small_config
 from fedhds import comparing, run_folder
 from fedhds.cells import Cell, failure_of, folder_of, plan, read_plan
 from fedhds.comparing import carry_out
-from fedhds.files import read_json
+from fedhds.files import read_json, write_json
 from fedhds.types import Silent, UserError
 
 
@@ -42,10 +43,37 @@ def test_finished_cells_are_left_as_they_are(config, tmp_path):
 def test_a_cell_that_another_process_is_at_is_left_to_it(config, tmp_path):
     planned = quick(config)
     with run_folder.alone(folder_of(tmp_path, planned.cells[0])):
-        (tmp_path / "comparison.json").write_text("{}")
+        write_json(tmp_path / "comparison.json", asdict(planned))
         outcomes = carry_out(planned, tmp_path, Silent(), resume=True)
     assert list(outcomes.values()) == ["busy", "finished"]
     assert failure_of(tmp_path, planned.cells[0]) is None
+
+
+def test_a_run_that_another_process_is_at_is_not_overwritten(config, tmp_path):
+    planned = quick(config, "random")
+    write_json(tmp_path / "comparison.json", asdict(planned))
+    with (
+        run_folder.alone(folder_of(tmp_path, planned.cells[0])),
+        pytest.raises(UserError, match="another process"),
+    ):
+        carry_out(planned, tmp_path, Silent(), overwrite=True)
+    assert folder_of(tmp_path, planned.cells[0]).is_dir()
+
+
+def test_a_damaged_run_is_a_failure_and_what_a_plan_leaves_out_is_told(config, tmp_path):
+    carry_out(quick(config), tmp_path, Silent())
+    first, second = quick(config).cells
+    (folder_of(tmp_path, first) / "run.json").unlink()
+    (folder_of(tmp_path, first) / "summary.json").unlink()
+    told = []
+
+    class Listen(Silent):
+        def say(self, event, text, **facts):
+            told.append(text)
+
+    assert carry_out(quick(config, "random"), tmp_path, Listen(), resume=True) == {first: "failed"}
+    assert failure_of(tmp_path, first).startswith(f"'{first.name}' is not a run folder")
+    assert f"left as they are, and shown no longer: {second.name}" in told
 
 
 @pytest.mark.parametrize("end", ["raises", "dies"])
@@ -78,6 +106,21 @@ def test_folders_of_others_and_finished_ones_are_left_alone(config, tmp_path, th
     (tmp_path / there).write_text("{}")
     with pytest.raises(UserError, match=problem):
         carry_out(quick(config), tmp_path, Silent())
+
+
+def test_another_configuration_is_refused_before_the_plan_is_written(config, tmp_path):
+    carry_out(quick(config, "random"), tmp_path, Silent())
+    other = config | {"tuning": config["tuning"] | {"lr": 0.5}}
+    with pytest.raises(UserError, match=r"tuning\.lr differs"):
+        carry_out(quick(other), tmp_path, Silent(), resume=True)
+    assert read_plan(tmp_path) == quick(config, "random")
+
+
+def test_mistake_in_the_data_leaves_no_folder(config, tmp_path):
+    gone = config | {"data": config["data"] | {"train": "gone.jsonl"}}
+    with pytest.raises(UserError, match="gone"):
+        carry_out(quick(gone), tmp_path / "out", Silent())
+    assert not (tmp_path / "out").exists()
 
 
 def test_overwriting_begins_anew_and_keeps_what_is_not_ours(config, tmp_path):

@@ -125,13 +125,14 @@ def plan(
             raise UserError(f"--{what} names '{twice}' twice")
     if not methods:
         raise UserError("--methods names no method")
-    if seeds < 1 or any(size < 1 for size in sizes or ()):
+    numbers = (seeds, *(sizes or ()))
+    if not all(isinstance(number, int) and number > 0 for number in numbers):
         raise UserError("--seeds and --sizes are numbers from 1")
     if reference is not None and reference not in methods:
         raise UserError(f"--reference '{reference}' is none of --methods")
     default = REFERENCE if REFERENCE in methods else methods[0]
-    numbers = tuple(range(base.seed, base.seed + seeds))
-    found = Plan(plain, tuple(methods), tuple(sizes or (None,)), numbers, reference or default)
+    following = tuple(range(base.seed, base.seed + seeds))
+    found = Plan(plain, tuple(methods), tuple(sizes or (None,)), following, reference or default)
     for cell in found.cells:
         found.config_of(cell)
     return found

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import re
+import os
 import shutil
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fedhds import config as configuration
 from fedhds import run_folder
-from fedhds.cells import Cell, Plan, failure_file, folder_of, is_comparison
+from fedhds.cells import Cell, Plan, failure_file, folder_of, is_comparison, read_plan
 from fedhds.config import Config
 from fedhds.files import write_json
-from fedhds.run_folder import Busy
+from fedhds.run_folder import Busy, OtherExperiment
 from fedhds.types import Progress, RunFailed, Silent, UserError
 
 if TYPE_CHECKING:
@@ -47,18 +48,23 @@ def carry_out(
     UserError
         If the folder, the data or the models are at fault.
     """
-    _begin(planned, out, resume, overwrite)
+    if multiprocessing.parent_process() is not None:
+        raise UserError("a comparison begins its runs anew: call it under __name__ == '__main__'")
+    _check(planned, out, resume, overwrite)
     _tell_once(planned, progress)
+    if resume:
+        _tell_unplanned(planned, out, progress)
+    _begin(planned, out, overwrite)
     outcomes: dict[Cell, Outcome] = {}
     for number, cell in enumerate(planned.cells, start=1):
         config, folder = planned.config_of(cell), folder_of(out, cell)
-        run_folder.check(folder, config, "run", resume=True, overwrite=False)
         if run_folder.is_finished(folder):
             outcomes[cell] = "finished"
             continue
         progress.say("cell", f"{number} of {len(planned.cells)}: {cell.name}", **asdict(cell))
         outcome, reason = _in_own_process(config, folder, cell, progress)
         outcomes[cell] = outcome
+        reason = reason.replace(str(folder), cell.name)  # a page is for others, too
         _keep_failure(out, cell, reason if outcome == "failed" else None)
         if outcome != "finished":
             progress.say("warning", f"{cell.name}: {reason}", outcome=outcome, **asdict(cell))
@@ -72,8 +78,8 @@ def _keep_failure(out: Path, cell: Cell, reason: str | None) -> None:
         write_json(failure_file(out, cell), {"reason": reason})
 
 
-def _begin(planned: Plan, out: Path, resume: bool, overwrite: bool) -> None:
-    """Make the comparison's folder, or go on in it; methods, sizes and seeds may be added."""
+def _check(planned: Plan, out: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse what stands in the way while the folder's plan is still the old one."""
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
     if out.exists() and not out.is_dir():
@@ -81,13 +87,36 @@ def _begin(planned: Plan, out: Path, resume: bool, overwrite: bool) -> None:
     if out.exists() and any(out.iterdir()):
         if not is_comparison(out):
             raise UserError(f"'{out}' is not a comparison's folder, so it is left alone")
-        if overwrite:
-            for part in ("runs", "failed"):
-                shutil.rmtree(out / part, ignore_errors=True)
-        elif not resume:
+        if not resume and not overwrite:
             raise UserError(
                 f"'{out}' is not empty: say --resume to go on or --overwrite to start again"
             )
+    for cell in planned.cells if resume else ():
+        try:
+            run_folder.check(folder_of(out, cell), planned.config_of(cell), "run", True, False)
+        except OtherExperiment:
+            raise
+        except UserError:  # a damaged folder is its cell's failure, and the rest goes on
+            continue
+
+
+def _tell_unplanned(planned: Plan, out: Path, progress: Progress) -> None:
+    """Say which finished runs of an earlier plan the new one leaves out."""
+    if not is_comparison(out):
+        return
+    gone = [cell for cell in read_plan(out).cells if cell not in planned.cells]
+    names = [cell.name for cell in gone if run_folder.is_finished(folder_of(out, cell))]
+    if names:
+        progress.say("warning", f"left as they are, and shown no longer: {', '.join(names)}")
+
+
+def _begin(planned: Plan, out: Path, overwrite: bool) -> None:
+    """Make the comparison's folder, or go on in it; methods, sizes and seeds may be added."""
+    if overwrite:
+        for folder in sorted(path for path in (out / "runs").glob("*") if path.is_dir()):
+            with run_folder.alone(folder):
+                shutil.rmtree(folder)
+        shutil.rmtree(out / "failed", ignore_errors=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -159,6 +188,7 @@ def _run(pipe: Connection, config: str, folder: Path) -> None:
     """Run a cell and tell of it through ``pipe``: the whole of a cell's process."""
     from fedhds import experiment
 
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         told = _Relay(pipe)
         experiment.run(json.loads(config), folder, resume=True, progress=told)
@@ -169,9 +199,17 @@ def _run(pipe: Connection, config: str, folder: Path) -> None:
         pipe.send(("failed", str(error)))
     except KeyboardInterrupt:
         pass  # whoever interrupted us interrupted those whom we would tell
-    except Exception as error:
+    except Exception as error:  # whose words may quote data, and the page shows the reason
         traceback.print_exc()
-        pipe.send(("failed", re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")))
+        pipe.send(("failed", f"{type(error).__name__}; standard error has said more"))
+
+
+def _end_with_parent() -> None:
+    """Die as soon as the process that began us has: a run without it would be in the way."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Relay(Silent):

@@ -18,7 +18,7 @@ from fedhds.report.export import export
 from fedhds.report.figures import draw
 from fedhds.report.page import page
 from fedhds.report.paired import Comparison, differences
-from fedhds.report.rendering import to_csv, to_latex, to_markdown
+from fedhds.report.rendering import to_csv, to_latex, to_list, to_markdown
 from fedhds.report.runs import Group
 from fedhds.report.table import Table, tabulate
 from fedhds.report.words import Verdict, verdict
@@ -200,7 +200,7 @@ def write_page(found: Report, path: Path) -> None:
 def write_tables(found: Report, folder: Path) -> None:
     """Write the table as Markdown, CSV and LaTeX."""
     for kind, text in (
-        ("md", "\n".join([to_markdown(found.table), *(f"- {w}" for w in found.words), ""])),
+        ("md", f"{to_markdown(found.table)}\n{to_list(found.words)}"),
         ("csv", to_csv(found.table)),
         ("tex", to_latex(found.table, found.title, "tab:fedhds")),
     ):

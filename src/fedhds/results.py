@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,12 +94,11 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     too little, by the settings that differ too, or else by its first run's folder.
     """
     together: dict[tuple[str, int], list[Run]] = defaultdict(list)
+    copies: Counter[tuple[str, int]] = Counter()
     for run in runs:
-        key = json.dumps({k: v for k, v in run.config.items() if k not in UNSHOWN}, sort_keys=True)
-        copy = sum(
-            other.seed == run.seed for (k, _), of in together.items() for other in of if k == key
-        )
-        together[key, copy].append(run)
+        settings = json.dumps([run.record.get("verb", "run"), _flat(run.config)], sort_keys=True)
+        together[settings, copies[settings, run.seed]].append(run)
+        copies[settings, run.seed] += 1
     members = [sorted(of, key=lambda run: run.seed) for of in together.values()]
     parts = [(_method(of[0]), _size(of[0].config)) for of in members]
     several = len({size for _, size in parts if size}) > 1
@@ -122,7 +121,7 @@ def _cells(out: Path) -> dict[Path, Run]:
         else:
             config = planned.config_of(cell).resolved()
             run = Run(cell.name, config, "unfinished", None, {}, (), None, None, None)
-        if reason is not None and run.status != "finished":
+        if reason is not None and run.status == "unfinished":
             run = replace(run, status="failed", reason=reason)
         found[folder.resolve()] = run
     return found
@@ -144,7 +143,10 @@ def _told_apart(labels: Sequence[str], runs: Sequence[Run]) -> list[str]:
             told.append(f"{label} ({settings})")
         else:
             told.append(f"{label} ({run.name})")
-    return told
+    return [  # folders of several comparisons may have the same name
+        label if told.count(label) == 1 else f"{label}, {told[:place].count(label) + 1}"
+        for place, label in enumerate(told)
+    ]
 
 
 def _flat(config: Plain, above: str = "") -> dict[str, Any]:

@@ -48,6 +48,10 @@ class Busy(UserError):
     """Another process has the run folder."""
 
 
+class OtherExperiment(UserError):
+    """The run folder is of another configuration."""
+
+
 def check(folder: Path, config: Config, verb: Verb, resume: bool, overwrite: bool) -> None:
     """Refuse to write over what is there, or to resume what is another experiment.
 
@@ -177,7 +181,7 @@ def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
     kept = configuration.read_yaml(folder / "config.yaml")
     differing = _first_difference(kept, config.resolved())
     if differing:
-        raise UserError(
+        raise OtherExperiment(
             f"'{folder}' is of another experiment: {differing} differs; "
             "say --overwrite or another --out"
         )

@@ -142,6 +142,39 @@ def test_difference_that_one_seed_makes_is_not_real():
     assert not compared(ours, theirs).real
 
 
+def test_each_measure_has_the_width_of_its_own_variance():
+    rng = np.random.default_rng(4)
+    made = [
+        group(
+            name,
+            *(
+                finished(
+                    seed,
+                    columns([0.5] * 4, loss_sums=rng.random(4).tolist() if name == "a" else None),
+                )
+                for seed in range(3)
+            ),
+        )
+        for name in ("a", "random")
+    ]
+    rouge_l, loss = differences(made)
+    assert rouge_l.low == rouge_l.high == 0
+    assert loss.high - loss.low > 0.1
+
+
+def test_bootstrap_over_few_tasks_has_the_variance_of_a_mean():
+    rng = np.random.default_rng(5)
+    ours, theirs = rng.random((2, 1, 4)) / 8
+    found = compared(ours, theirs)
+    expected = half_width(0.0, (ours - theirs)[0].var(ddof=1) / 4, 0, 4, 2)
+    assert found.high - found.difference == pytest.approx(expected, rel=0.1)
+
+
+def test_runs_scored_on_different_samples_are_no_pair():
+    ours, theirs = columns([0.1, 0.2, 0.3], ["a", "b", "b"]), columns([0.1, 0.2], ["a", "b"])
+    assert differences([group("a", finished(0, ours)), group("random", finished(0, theirs))]) == ()
+
+
 def test_seeds_without_a_partner_on_the_same_data_are_left_out_and_counted():
     scores = columns([0.1, 0.2])
     ours = group("fedhds", *(finished(seed, scores) for seed in (0, 1, 2)))

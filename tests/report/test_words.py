@@ -93,6 +93,11 @@ def test_sentence_of_a_group(comparison, sentence):
             "than random: zip; 1 of 3 cannot be told from it.",
         ),
         (
+            [made(0.1, 0.2), made(-0.2, -0.1, "zip", seeds=1)],
+            "On unseen Rouge-L with 1 to 3 seeds and 66 tasks: better than random: fedhds; worse "
+            "than random: zip (one seed only).",
+        ),
+        (
             [made(0.1, 0.2), made(0.1, 0.1, "zip")],
             "On unseen Rouge-L with 3 seeds and 66 tasks: better than random: fedhds and zip.",
         ),
@@ -158,6 +163,11 @@ def test_what_was_left_out_is_said():
         "with random.",
         "c is not compared: the reference has no group of its size.",
     )
+
+
+def test_runs_that_are_not_finished_are_said_first():
+    groups = [group("random", finished(0)), group("a", finished(0), stopped(1))]
+    assert verdict(groups, []).notes[0].startswith("1 of 3 runs are not finished")
 
 
 def test_nothing_compared_says_nothing_of_differences():

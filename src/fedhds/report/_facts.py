@@ -90,7 +90,7 @@ def _model(run: Run) -> str:
 
 def _data(run: Run) -> str:
     data = _section(run, "data")
-    name = public(data.get("train")) if data.get("train") else data.get("preset")
+    name = public(data.get("train"), "train") if data.get("train") else data.get("preset")
     kind = _section(run, "partition").get("kind")
     return f"{name}, partitioned by {kind}" if kind else str(name)
 
@@ -153,10 +153,6 @@ def _machine(run: Run) -> str:
     machine, versions = summary.get("machine"), summary.get("versions") or {}
     if not machine:
         return ""
-    made = ", ".join(
-        f"{name} {versions[name]}"
-        for name in ("fedhds", "torch", "transformers")
-        if name in versions
-    )
+    made = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
     computed = f"{machine['device']}, {several(machine['threads'], 'thread')}"
     return f"{computed} of {several(machine['cpus'], 'CPU')}" + (f"; {made}" if made else "")

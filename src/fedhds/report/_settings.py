@@ -12,11 +12,15 @@ from fedhds.report.runs import Group
 
 PATHS = ("model", "data", "selection")
 """Sections whose texts may be paths of the machine that ran."""
+FILES = ("train", "eval", "knowledge")
+"""Keys whose texts are paths, unless they begin with ``hub:``; of models, they may be hub ids."""
 
 
-def public(value: Any) -> Any:
+def public(value: Any, key: str = "") -> Any:
     """Return what others may read of a value: of a path on a machine its last part."""
-    if isinstance(value, str) and (os.path.isabs(value) or value.startswith((".", "~"))):
+    if not isinstance(value, str) or value.startswith("hub:"):
+        return value
+    if key in FILES or os.path.isabs(value) or value.startswith((".", "~")):
         return os.path.basename(os.path.normpath(value))
     return value
 
@@ -31,7 +35,7 @@ def shown(config: Mapping[str, Any]) -> dict[str, Any]:
         if name == "tracking":
             found[name] = sorted(value or {})
         elif name in PATHS and isinstance(value, Mapping):
-            found[name] = {key: public(below) for key, below in value.items()}
+            found[name] = {key: public(below, key) for key, below in value.items()}
         else:
             found[name] = value
     return found

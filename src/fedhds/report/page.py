@@ -19,15 +19,13 @@ from fedhds.report._left_out import REMARK, left_out
 from fedhds.report.figures import Figure, Missing
 from fedhds.report.figures._figure import several
 from fedhds.report.figures.theme import SCREEN_FONT, config
+from fedhds.report.rendering import PARTS
 from fedhds.report.requirements import check
 from fedhds.report.runs import Group
-from fedhds.report.table import Part, Table
+from fedhds.report.table import Table
 from fedhds.report.words import Verdict
 
 ASSETS = files("fedhds.report") / "assets"
-
-
-PARTS: dict[Part, str] = {"scores": "Scores", "time": "Time and memory", "traffic": "Traffic"}
 
 
 def page(

@@ -185,7 +185,9 @@ def steadied(variances: Numbers, seeds: NDArray[np.int64]) -> tuple[Numbers, flo
     if not several.any():
         return np.zeros(variances.shape), 0.0
     freedom = (seeds - 1)[several]
-    together = np.average(variances[..., several], axis=-1, weights=freedom)[..., None]
+    known = np.where(np.isnan(variances[..., several]), 0, freedom)  # by comparison
+    weighted = np.nansum(variances[..., several] * known, axis=-1)
+    together = (weighted / np.maximum(known.sum(-1), 1))[..., None]
     steady = np.where(several, np.maximum(variances, together), 0.0)
     return steady, float(freedom.mean() / (0.25 + 0.75 / several.sum()))
 

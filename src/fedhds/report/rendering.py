@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 
 from fedhds.report.table import Cell, Column, Part, Table, Value
 
@@ -82,6 +83,11 @@ def to_latex(table: Table, caption: str = "", label: str = "tab:fedhds") -> str:
         lines += [_latex_row(list(map(_latex_cell, shown.columns, row))) for row in shown.rows]
         lines += [r"\bottomrule", r"\end{tabular}"]
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def to_list(sentences: Iterable[str]) -> str:
+    """Write plain sentences as a Markdown list."""
+    return "".join(f"- {_markdown(sentence)}\n" for sentence in sentences)
 
 
 def _markdown_row(cells: list[str]) -> str:

@@ -59,7 +59,11 @@ def verdict(
         tuple(_summary(found, methods) for found in by_measure.values() if found),
         tuple(filter(None, (_best(groups, m, found) for m, found in by_measure.items()))),
         tuple(_group([one for one in comparisons if one.label == label]) for label in compared),
-        (*_limits(comparisons), *_left_out(groups, comparisons, asked)),
+        (
+            *_unfinished(groups),
+            *_limits(comparisons),
+            *_left_out(groups, comparisons, asked),
+        ),
     )
 
 
@@ -68,8 +72,9 @@ def _summary(found: Sequence[Comparison], methods: dict[str, str]) -> str:
     labels = {one.reference for one in found}
     name = labels.pop() if len(labels) == 1 else methods[labels.pop()]
     measure, extent = NAMES[found[0].measure], _extent(found)
-    better = [one.label for one in found if one.real and one.better]
-    worse = [one.label for one in found if one.real and not one.better]
+    mixed = len({one.seeds for one in found}) > 1
+    better = [_named(one, mixed) for one in found if one.real and one.better]
+    worse = [_named(one, mixed) for one in found if one.real and not one.better]
     rest = len(found) - len(better) - len(worse)
     if rest == len(found):
         who = f"{found[0].label} cannot" if rest == 1 else "No method can"
@@ -78,6 +83,11 @@ def _summary(found: Sequence[Comparison], methods: dict[str, str]) -> str:
     parts += [f"worse than {name}: {_listed(worse)}"] if worse else []
     parts += [f"{rest} of {len(found)} cannot be told from it"] if rest else []
     return f"On {measure} with {extent}: {'; '.join(parts)}."
+
+
+def _named(one: Comparison, mixed: bool) -> str:
+    """Name a group; beside others over more seeds, one seed's narrow interval looks stronger."""
+    return f"{one.label} (one seed only)" if mixed and one.seeds == 1 else one.label
 
 
 def _best(groups: Sequence[Group], measure: Measure, found: Sequence[Comparison]) -> str | None:
@@ -121,7 +131,8 @@ def _comparison(one: Comparison) -> str:
         return f"{said}, from one sample and one seed: nothing can be told"
     said += f" ({100 * LEVEL:.0f} % interval {_interval(one, decimals)})"
     if one.real:
-        return f"{said}: a real difference, for the {'better' if one.better else 'worse'}"
+        on = " on this seed" if one.seeds == 1 else ""
+        return f"{said}: a real difference{on}, for the {'better' if one.better else 'worse'}"
     return f"{said}: no difference that can be told from chance"
 
 
@@ -140,6 +151,17 @@ def _decimals(one: Comparison) -> int:
     if not one.real or nearest == 0:
         return 3
     return min(max(3, math.ceil(-math.log10(nearest))), MOST_DECIMALS)
+
+
+def _unfinished(groups: Sequence[Group]) -> list[str]:
+    runs = [run for group in groups for run in group.runs]
+    missing = sum(run.status != "finished" for run in runs)
+    if not missing:
+        return []
+    return [
+        f"{missing:,} of {_count(len(runs), 'run')} are not finished: means are over different "
+        "seeds, and all of this may still change."
+    ]
 
 
 def _limits(comparisons: Sequence[Comparison]) -> list[str]:

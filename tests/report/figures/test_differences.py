@@ -30,7 +30,7 @@ def test_difference_that_is_no_number_is_left_out_and_said():
     )
     assert [row["label"] for row in figure.panels[0].spec["data"]["values"]] == ["b"]
     assert figure.notes == ("Not a number in every run, so not drawn: a (rouge_l).",)
-    assert figure.rows[0] == ("a", "random", "Rouge-L on unseen tasks", None, None, None, "no")
+    assert figure.rows[0] == ("a", "random", "Rouge-L on unseen tasks", None, None, None, 3, "no")
 
 
 def test_difference_without_an_interval_is_a_point():

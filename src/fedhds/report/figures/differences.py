@@ -52,11 +52,12 @@ def figure(comparisons: Sequence[Comparison]) -> Figure | None:
             for measure in MEASURES
             if (found := [one for one in drawn if one.measure == measure])
         ),
-        header=("Group", "Reference", "Measure", "Difference", "Low", "High", "Real"),
+        header=("Group", "Reference", "Measure", "Difference", "Low", "High", "Seeds", "Real"),
         rows=tuple(
             (
                 *(one.label, one.reference, MEASURES[one.measure][0]),
                 *map(number, (one.difference, one.low, one.high)),
+                one.seeds,
                 "yes" if one.real else "no",
             )
             for one in comparisons
@@ -101,6 +102,7 @@ def _panel(measure: Measure, found: Sequence[Comparison]) -> dict[str, Any]:
             "difference": number(one.difference),
             "low": number(one.low if _has_interval(one) else one.difference),
             "high": number(one.high if _has_interval(one) else one.difference),
+            "seeds": one.seeds,
             "real": "yes" if one.real else "no",
         }
         for one in found
@@ -117,6 +119,7 @@ def _layers(x: dict[str, Any], y: dict[str, Any]) -> list[dict[str, Any]]:
         difference="difference",
         low="low",
         high="high",
+        seeds="seeds",
         real="real",
     )
     layers: list[dict[str, Any]] = [

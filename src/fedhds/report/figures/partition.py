@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from fedhds.report.figures._figure import (
@@ -94,7 +95,7 @@ def _words(run: Run) -> str:
     sizes = sorted(client["samples"] for client in clients)
     said = (
         f"Seed {run.seed}: {several(len(clients), 'client')} with {_between(sizes)} samples "
-        f"(median {sizes[len(sizes) // 2]:,})"
+        f"(median {median(sizes):,g})"
     )
     if empty := sizes.count(0):
         said += f", {several(empty, 'client')} without any"
