@@ -78,6 +78,15 @@ class Plan:
         UserError
             If the method cannot be run with what all have in common.
         """
+        if cell not in self._configs:
+            self._configs[cell] = self._build(cell)
+        return self._configs[cell]
+
+    @cached_property
+    def _configs(self) -> dict[Cell, Config]:
+        return {}
+
+    def _build(self, cell: Cell) -> Config:
         given = self.config.get("selection") or {}
         own = (*SelectionConfig.model_fields, *fields_of(registry.load("selection", cell.method)))
         selection = {key: value for key, value in given.items() if key in own}

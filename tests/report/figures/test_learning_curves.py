@@ -51,9 +51,9 @@ def test_rise_after_the_lowest_point_is_over_fitting(losses, lowest, rise):
 def test_over_fitting_is_shaded_and_said_in_words():
     figure = learning_curves.figure([group(with_losses([4.0, 2.0, 2.21]))])
     (panel,) = figure.panels
-    assert panel.spec["title"]["subtitle"] == "over-fits after round 2: +0.21"
+    assert panel.spec["title"]["subtitle"] == "rises after round 2: +0.21"
     assert panel.spec["layer"][0]["data"] == {"values": [{"from": 2, "to": 3}]}
-    assert figure.notes[0] == "By validation loss, fedhds over-fits after round 2 (+0.21)."
+    assert figure.notes[0] == "By validation loss, fedhds rises after round 2 (+0.21)."
 
 
 def test_runs_evaluated_at_the_ends_only_are_told_how_to_get_the_curve():

@@ -123,5 +123,5 @@ def _ends(groups: Sequence[Group], found: Mapping[int, Curves], measure: str) ->
 def _note(curves: Curves) -> str:
     low = f"{curves.mean[curves.lowest]:.2f}"
     if curves.rise:
-        return f"over-fits after round {curves.lowest}: {curves.rise:+.2f}"
+        return f"rises after round {curves.lowest}: {curves.rise:+.2f}"
     return f"lowest {low} at round {curves.lowest}"

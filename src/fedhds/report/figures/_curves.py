@@ -12,7 +12,7 @@ Curve = Mapping[int, float]
 """A loss by round, in the rounds' order; round 0 is before any training."""
 
 RISE = 0.01
-"""Of the lowest loss: what it must rise by to be called over-fitting rather than noise."""
+"""Of the lowest loss: what it must rise by to be called a rise rather than noise."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def figure(groups: Sequence[Group]) -> Figure | None:
         caption=(
             "Means over seeds. Seconds are those of all clients and the server together, phases "
             "in the order in which they happen. Bytes are on a logarithmic scale, each grid line "
-            "ten times the one before; up is to the server, and what was not sent has no mark."
+            "ten times the one before; up is to the server, and what was not sent has no mark. "
+            "Evaluations send adapters down, too. What a frozen model read of the samples is "
+            "kept on the machine, so runs that read the same after others take no seconds for it."
         ),
         alt=f"Seconds, bytes and memory of each group; {longest.label} takes the most time.",
         panels=(

@@ -27,7 +27,8 @@ MEASURES = {"validation": "Validation loss", "unseen": "Loss on unseen tasks"}
 CURVES = (
     "The strong line is the group's mean over its seeds, thin lines are single seeds, and the grey "
     "lines behind are the other groups. The diamond is the lowest point; where the loss rises "
-    "again after it, the background is shaded: the model over-fits."
+    "again after it, the background is shaded: a sign of over-fitting. Scores elsewhere on this "
+    "page are of each run's best round by its validation loss."
 )
 ENDS = (
     "Each line leads from the loss before training to that after it, as means over seeds; further "
@@ -69,18 +70,18 @@ def figure(groups: Sequence[Group]) -> Figure | None:
 
 
 def _said(groups: Sequence[Group], found: Mapping[str, Mapping[int, Curves]]) -> list[str]:
-    """Say which groups over-fit, by each loss."""
+    """Say whose loss rises again, which is a sign of over-fitting."""
     said = []
     for measure, curves in found.items():
         rising = [
-            f"{groups[i].label} over-fits after round {own.lowest} ({own.rise:+.2f})"
+            f"{groups[i].label} rises after round {own.lowest} ({own.rise:+.2f})"
             for i, own in curves.items()
             if own.rise
         ]
         if rising:
             said.append(f"By {MEASURES[measure].lower()}, {listed(rising)}.")
         elif is_whole(list(curves.values())):
-            said.append(f"By {MEASURES[measure].lower()}, no group over-fits.")
+            said.append(f"By {MEASURES[measure].lower()}, no group's mean rises again.")
     return said
 
 

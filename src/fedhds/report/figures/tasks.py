@@ -31,6 +31,8 @@ MEASURES = {
 }
 SHOWN = 60
 """Most tasks drawn."""
+MANY = 12
+"""Groups whose names stand beside each other slanted; of more, upright."""
 NAMELESS = "(no name)"
 
 Changes = Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -69,7 +71,7 @@ def figure(groups: Sequence[Group]) -> Figure | None:
             for task, of in changes.items()
         ),
         notes=tuple(_notes(groups, scored, len(changes))),
-        width=460,
+        width=460 if len(scored) <= MANY else 800,
     )
 
 
@@ -147,7 +149,8 @@ def _heat_map(
     measure: str, labels: Sequence[str], changes: Changes, tasks: Sequence[str]
 ) -> dict[str, Any]:
     rows = _values(measure, changes, tasks)
-    slanted = {"labelAngle": -45, "labelLimit": 150, "orient": "top"}
+    angle = -45 if len(labels) <= MANY else -90
+    slanted = {"labelAngle": angle, "labelLimit": 150, "orient": "top"}
     return view(
         MEASURES[measure][0],
         "",
