@@ -220,7 +220,10 @@ def _carry_out(
     if verb == "run":
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
         _write_unseen(folder, state)
-    if (samples := sample_map(experiment, folder, progress)) is not None:
+    samples = sample_map(experiment, folder, progress)
+    if samples is not None and sum(samples["chosen"]) != summary["samples_used"]:
+        progress.say("map", "no map is made, as what clients kept of their choices is gone")
+    elif samples is not None:
         write_text(folder / "samples.json", f"{json_line(samples)}\n")
     tracked.finish(summary)
     write_json(folder / "summary.json", summary)

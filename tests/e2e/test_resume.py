@@ -229,7 +229,9 @@ def test_nothing_but_the_run_folders_own_files_is_left(whole):
         "config.yaml",
         "rounds.jsonl",
         "run.json",
+        "samples.json",
         "summary.json",
+        "unseen.json",
     }
 
 
