@@ -163,17 +163,18 @@ def test_report_of_what_is_no_run_is_one_sentence(tmp_path):
     assert "is no run's folder" in done.output
 
 
+@pytest.mark.timeout(600)  # three processes that import torch, on a busy machine
 def test_interrupted_comparison_goes_on_where_it_was(config, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "fedhds", "compare", str(config), "--methods", "random,zip"]
     command += ["--sizes", "4", "--seeds", "2", "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     first = out / "runs" / "random-4-seed-0" / "summary.json"
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while not first.is_file() and time.monotonic() < limit:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "--resume" in said
     before = first.stat().st_mtime_ns
