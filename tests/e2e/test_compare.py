@@ -168,7 +168,10 @@ def test_interrupted_comparison_goes_on_where_it_was(config, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "fedhds", "compare", str(config), "--methods", "random,zip"]
     command += ["--sizes", "4", "--seeds", "2", "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    # a shell's background jobs ignore interrupts, and so would what they start
+    started["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, **started)
     first = out / "runs" / "random-4-seed-0" / "summary.json"
     limit = time.monotonic() + 300
     while not first.is_file() and time.monotonic() < limit:
