@@ -1,5 +1,7 @@
+from fractions import Fraction
+
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedhds.selection._budget import apportion, by_weight, take_turns
@@ -44,13 +46,17 @@ def test_shares_by_weight_are_exact_and_within_limits(parts, budget):
 
 
 @given(PARTS, st.integers(0, 700))
+@example([(0.0, 1), (2.2250738585072014e-308, 5)], 5)
 def test_no_part_by_weight_would_rather_have_what_another_got(parts, budget):
-    # Sainte-Laguë: a sample more would stand for more weight than the least that was given one
+    # Sainte-Laguë: a sample more would stand for more weight than the least that was given one;
+    # in fractions, as the smallest floats divided have no digits left
     weights, limits = (np.array(numbers) for numbers in zip(*parts, strict=True))
-    shares = by_weight(budget, weights, limits)
-    wanted = (weights / (shares + 0.5))[shares < limits]
-    got = (weights / np.maximum(shares - 0.5, 0.5))[shares > 0]
-    assert wanted.max(initial=0) <= got.min(initial=np.inf) * (1 + 1e-9)
+    shares = by_weight(budget, weights, limits).tolist()
+    each = list(zip(map(Fraction, weights.tolist()), shares, limits.tolist(), strict=True))
+    half = Fraction(1, 2)
+    wanted = [weight / (share + half) for weight, share, limit in each if share < limit]
+    got = [weight / (share - half) for weight, share, _ in each if share]
+    assert not wanted or not got or max(wanted) <= min(got) * (1 + Fraction(1, 10**9))
 
 
 def test_what_a_full_part_cannot_take_goes_to_the_others_by_weight():

@@ -70,8 +70,11 @@ def by_weight(budget: int, weights: Array, limits: Array) -> Array:
     most = np.minimum(limits, budget)
     parts = np.repeat(np.arange(len(most)), most)
     turns = np.arange(len(parts)) - np.repeat(np.cumsum(most) - most, most)
+    # scaled by a power of two, which is exact, so that no rank of the smallest weights overflows
+    _, exponent = np.frexp(np.max(weights, initial=0.0))
+    scaled = np.ldexp(np.asarray(weights, np.float64), 1000 - exponent)
     with np.errstate(divide="ignore", over="ignore"):
-        ranks = (turns + 0.5) / np.asarray(weights, np.float64)[parts]
+        ranks = (turns + 0.5) / scaled[parts]
     given = parts[np.lexsort((turns, ranks))[:budget]]
     return np.bincount(given, minlength=len(most)).astype(np.int64)
 
