@@ -21,11 +21,14 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 demo: $(VENV)/installed ## Tune the embedded model on a coreset and on everything; print one table
 	$(BIN)/fedhds demo --out runs/demo --overwrite
 
+# A file's tests stay in one process, as they share what is costly to make.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+
 test: $(VENV)/installed ## Run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-long: $(VENV)/installed ## Run the tests, the long ones too
-	$(BIN)/python -m pytest --long
+	$(PYTEST) --long
 
 lint: $(VENV)/installed ## Check style, docstrings and types
 	$(BIN)/ruff check .
