@@ -8,12 +8,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fedhds import config as configuration
 from fedhds import requirements, run_folder
 from fedhds.config import Config
+from fedhds.deployment.submission import submit
 from fedhds.evaluation.bootstrap import interval
 from fedhds.evaluation.scores import evaluate
 from fedhds.federation import checkpoint, simulation
@@ -22,17 +24,20 @@ from fedhds.federation.client_app import build_client_app
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
-from fedhds.federation.server_app import build_server_app
+from fedhds.federation.server_app import Play, build_server_app
 from fedhds.files import append_lines, json_line, read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
 from fedhds.report.model_card import model_card
 from fedhds.run_folder import Verb
 from fedhds.sample_map import sample_map
-from fedhds.sites import SiteOpener, build_sites, check_kept
+from fedhds.sites import SiteOpener, build_sites, check_kept, digests
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
+
+if TYPE_CHECKING:
+    from flwr.serverapp import ServerApp
 
 UNSEEN = ("tasks", "rouge_l", "loss_sums", "token_counts")
 """Columns of ``unseen.json``."""
@@ -149,15 +154,37 @@ def _conduct(
     progress: Progress,
     verb: Verb,
 ) -> Result:
-    """Run or select: prepare, play the rounds, write what came of them."""
+    """Run or select, here or on a deployment's SuperLink."""
     checked = config if isinstance(config, Config) else configuration.load(config)
     name = Path(config).stem if isinstance(config, str | Path) else "default"
     folder = Path(out) if out is not None else run_folder.default(name, verb)
+    if checked.federation.engine != "deployment":
+        return conduct(checked, folder, verb, resume, overwrite, progress)
+    run_folder.check(folder, checked, verb, resume, overwrite)
+    if resume and run_folder.is_finished(folder):
+        return _finished(folder, progress)
+    submit(checked, folder, verb, resume, overwrite, progress)
+    return Result(folder, read_json(folder / "summary.json"))
+
+
+def conduct(
+    checked: Config,
+    folder: Path,
+    verb: Verb,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
+    play_deployed: Play | None = None,
+) -> Result:
+    """Prepare, play the rounds, write what came of them (parameters and errors as in `run`).
+
+    ``play_deployed`` plays a ServerApp over the sites of a deployment.
+    """
     run_folder.check(folder, checked, verb, resume, overwrite)
     if resume and run_folder.is_finished(folder):
         return _finished(folder, progress)
     requirements.check(checked)
-    experiment = prepare(checked, progress)
+    experiment = prepare(checked, progress, selects=play_deployed is None)
     with run_folder.alone(folder):
         run_folder.check(folder, checked, verb, resume, overwrite)  # as another may have begun
         if resume and run_folder.is_finished(folder):  # or finished it
@@ -165,7 +192,16 @@ def _conduct(
         state, resumed_from = _begin_or_go_on(folder, experiment, verb, resume, progress)
         settings = checked.resolved()
         with tracking(checked.tracking, folder, settings, state.lines, progress) as tracked:
-            summary = _carry_out(folder, experiment, state, verb, resumed_from, tracked, progress)
+            server_app = _server_app(folder, experiment, state, verb, tracked, progress)
+            play = play_deployed or partial(_play_here, folder, experiment, verb, progress)
+            try:
+                play(server_app)
+                _write_lines(folder, state)  # so far they were added without waiting for the disk
+            except RunFailed as error:
+                _fail(folder, experiment, state, verb, resumed_from, error)
+            summary = _finish(folder, experiment, state, verb, resumed_from, progress)
+            tracked.finish(summary)
+            _close(folder, summary)
     return Result(folder, summary)
 
 
@@ -188,35 +224,42 @@ def _begin_or_go_on(
     run_folder.check_data(folder, experiment.data.fingerprint)
     run_folder.check_knowledge(folder, experiment.knowledge)
     run_folder.clear_temporaries(folder)
-    if state.round < experiment.config.federation.rounds:
+    federation = experiment.config.federation
+    if state.round < federation.rounds and federation.engine != "deployment":
         check_kept(folder, state.lines)
     _write_lines(folder, state)  # a kill may have come between the checkpoint and them
     progress.say("resumed", f"going on after round {state.round}", round=state.round)
     return state, state.round
 
 
-def _carry_out(
+def _fail(
     folder: Path,
     experiment: Experiment,
     state: RunState,
     verb: Verb,
     resumed_from: int | None,
-    tracked: Tracking,
+    error: RunFailed,
+) -> NoReturn:
+    """Keep why a run failed, and the last good adapter."""
+    write_json(folder / "failure.json", {"round": state.round + 1, "reason": str(error)})
+    if verb == "select" or not state.best_adapter:
+        raise error
+    good = state.adapter if state.best is None else state.best_adapter
+    card = model_card(_summary(folder, experiment, state, resumed_from), failed=True)
+    run_folder.write_adapter(folder, experiment, good, card)
+    raise RunFailed(f"{error}; the last good adapter is in {folder / 'adapter'}") from error
+
+
+def _finish(
+    folder: Path,
+    experiment: Experiment,
+    state: RunState,
+    verb: Verb,
+    resumed_from: int | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Play the rounds that are left and write what came of them; return the summary."""
-    try:
-        _play(folder, experiment, state, verb, tracked, progress)
-        _write_lines(folder, state)  # so far they were added without waiting for the disk
-    except RunFailed as error:
-        write_json(folder / "failure.json", {"round": state.round + 1, "reason": str(error)})
-        if verb == "select":
-            raise
-        good = state.adapter if state.best is None else state.best_adapter
-        card = model_card(summarise(experiment, state, resumed_from), failed=True)
-        run_folder.write_adapter(folder, experiment, good, card)
-        raise RunFailed(f"{error}; the last good adapter is in {folder / 'adapter'}") from error
-    summary = summarise(experiment, state, resumed_from)
+    """Write what came of the rounds, but for the summary, which is returned."""
+    summary = _summary(folder, experiment, state, resumed_from)
     if verb == "run":
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
         _write_unseen(folder, state)
@@ -225,22 +268,31 @@ def _carry_out(
         progress.say("map", "no map is made, as what clients kept of their choices is gone")
     elif samples is not None:
         write_text(folder / "samples.json", f"{json_line(samples)}\n")
-    tracked.finish(summary)
-    write_json(folder / "summary.json", summary)
-    (folder / "failure.json").unlink(missing_ok=True)  # of an attempt that this one went on from
-    shutil.rmtree(folder / "clients", ignore_errors=True)  # a run without a summary needs them
     return summary
 
 
-def _play(
+def _summary(
+    folder: Path, experiment: Experiment, state: RunState, resumed_from: int | None
+) -> dict[str, Any]:
+    return summarise(experiment, run_folder.clients(folder), state, resumed_from)
+
+
+def _close(folder: Path, summary: dict[str, Any]) -> None:
+    """Write the summary, which tells that the run is finished, and clear up after it."""
+    write_json(folder / "summary.json", summary)
+    (folder / "failure.json").unlink(missing_ok=True)  # of an attempt that this one went on from
+    shutil.rmtree(folder / "clients", ignore_errors=True)  # a run without a summary needs them
+
+
+def _server_app(
     folder: Path,
     experiment: Experiment,
     state: RunState,
     verb: Verb,
     tracked: Tracking,
     progress: Progress,
-) -> None:
-    """Play the rounds on the engine that was asked for, keeping the state after each."""
+) -> ServerApp:
+    """Build what plays the rounds that are left, keeping the state after each."""
     config = experiment.config
     rounds = Rounds(
         method=config.selection_method,
@@ -264,9 +316,23 @@ def _play(
         tracked.follow(state.lines)
 
     def lead(clients: Clients) -> None:
+        if config.federation.engine == "deployment":
+            clients.handshake = digests(experiment)
+            clients.gather(config.federation.sites, config.federation.wait)
+            held = clients.samples, clients.validation
+            run_folder.enrol(folder, config.federation.sites, *held)
+        else:
+            clients.greet()
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
-    server_app, clients = build_server_app(lead, progress), len(experiment.data.clients)
+    return build_server_app(lead, progress)
+
+
+def _play_here(
+    folder: Path, experiment: Experiment, verb: Verb, progress: Progress, server_app: ServerApp
+) -> None:
+    """Play a ServerApp with all clients on this machine."""
+    config, clients = experiment.config, len(experiment.data.clients)
     if config.federation.engine == "simulation":
         client_app = build_client_app(SiteOpener.of(experiment, folder, verb))
         place = config.federation.client_cpus, config.federation.client_gpus

@@ -109,13 +109,28 @@ class Experiment:
         return {"tuned": Reader(self.model, own, size, False, progress), **frozen}
 
 
-def prepare(config: Config, progress: Progress, selects: bool = True) -> Experiment:
+@dataclass(frozen=True)
+class OwnData:
+    """The one client of a deployment that is here: its site's name and its number."""
+
+    site: str
+    client: int
+
+    def split(self, examples: Sequence[Example], seed: int) -> list[tuple[str, list[int]]]:
+        """Give it all examples: the partition is which site has which."""
+        return [(self.site, list(range(len(examples))))]
+
+
+def prepare(
+    config: Config, progress: Progress, selects: bool = True, own: OwnData | None = None
+) -> Experiment:
     """Load and check everything an experiment needs, writing nothing (errors as in `run`).
 
-    ``selects`` False leaves out what only a selection needs.
+    ``selects`` False leaves out what only a selection needs. In a deployment the server has the
+    unseen tasks alone, and a site the data of its ``own`` client alone.
     """
     set_threads(config.model.threads)
-    inputs = read_inputs(config, progress, selects)
+    inputs = read_inputs(config, progress, selects, own)
     models = inputs.models(config, load_base)
     check_models(config, inputs, models)
     base = models[None]
@@ -124,17 +139,17 @@ def prepare(config: Config, progress: Progress, selects: bool = True) -> Experim
     return Experiment(config, inputs.data, replace(base, model=model), frozen)
 
 
-def read_inputs(config: Config, progress: Progress, selects: bool = True) -> Inputs:
+def read_inputs(
+    config: Config, progress: Progress, selects: bool = True, own: OwnData | None = None
+) -> Inputs:
     """Load the tokenizers and read the data, telling what is odd (errors as in `run`)."""
     for notice in notices(config):
         progress.say("notice", notice)
-    source = base_source(config)
-    tokenizer = load_tokenizer(source)
-    max_length = _max_length(config, positions(load_config(source)))
+    tokenizer = load_tokenizer(base_source(config))
     encode = partial(
-        encode_all, prompt=config.data.prompt, tokenizer=tokenizer, max_length=max_length
+        encode_all, prompt=config.data.prompt, tokenizer=tokenizer, max_length=max_length(config)
     )
-    data = read_data(config, encode)
+    data = read_data(config, encode, own)
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
@@ -187,7 +202,9 @@ def _check_tokens(key: str, samples: Iterable[Sample], base: PreTrainedModel) ->
 
 
 def read_data(
-    config: Config, encode: Callable[[list[Example]], tuple[list[Sample], int]]
+    config: Config,
+    encode: Callable[[list[Example]], tuple[list[Sample], int]],
+    own: OwnData | None = None,
 ) -> FederationData:
     """Read the examples and spread them over clients (errors as in `run`)."""
     source = config.data
@@ -199,16 +216,7 @@ def read_data(
         source.holdout,
         config.seed,
     )
-    clients, left_out = build_clients(
-        train.examples,
-        config.partition_method,
-        config.seed,
-        per_client=source.per_client,
-        duplicates=source.duplicates,
-        corrupted=source.corrupted,
-        encode=encode,
-        validation=config.evaluation.validation,
-    )
+    clients, left_out = _clients(config, train.examples, encode, own)
     samples, cut_away = encode(unseen.examples)
     lost = +Counter({**unseen.dropped, "response_cut_away": cut_away})
     if lost and not samples:
@@ -224,15 +232,39 @@ def read_data(
     )
 
 
+def _clients(
+    config: Config,
+    examples: Sequence[Example],
+    encode: Callable[[list[Example]], tuple[list[Sample], int]],
+    own: OwnData | None,
+) -> tuple[list[ClientData], Mapping[str, int]]:
+    """Spread examples over the clients that are here: of a deployment none, or a site's own."""
+    if config.federation.engine == "deployment" and own is None:
+        return [], {}
+    source = config.data
+    return build_clients(
+        examples,
+        own or config.partition_method,
+        config.seed,
+        per_client=source.per_client,
+        duplicates=source.duplicates,
+        corrupted=source.corrupted,
+        encode=encode,
+        validation=config.evaluation.validation,
+        first=own.client if own else 0,
+    )
+
+
 def _of_unseen(reasons: Mapping[str, int]) -> dict[str, int]:
     return {f"unseen_{reason}": count for reason, count in reasons.items()}
 
 
-def _max_length(config: Config, available: int | None) -> int:
+def max_length(config: Config) -> int:
     """Return the most tokens of a sample: what was asked for, if the model can take it.
 
-    ``available`` are the model's positions, of which the adapter's virtual tokens take some.
+    Of the model's positions the adapter's virtual tokens take some.
     """
+    available = positions(load_config(base_source(config)))
     asked, virtual = config.data.max_length, config.adapter_method.virtual_tokens
     if available is None:
         return asked or DEFAULT_MAX_LENGTH
@@ -264,6 +296,9 @@ def _overlaps(train: Sequence[Example], unseen: Sequence[Example]) -> list[str]:
 
 def _tell_data(data: FederationData, progress: Progress) -> None:
     """Say what data there is, how unequal the clients are, and what was left out."""
+    if not data.clients:
+        progress.say("data", f"{len(data.unseen)} unseen samples; all others are at the sites")
+        return
     total = sum(len(client.train) for client in data.clients)
     numbers = data.skew
     progress.say(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import snapshot_download
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -172,6 +173,24 @@ def _class(source: Pretrained) -> Any:
     """Return the one of transformers' automatic classes that loads the model."""
     both = source.encoder_decoder and load_config(source).is_encoder_decoder
     return AutoModelForSeq2SeqLM if both else AutoModelForCausalLM
+
+
+def weight_files(source: Pretrained) -> tuple[Path, ...]:
+    """Say which files hold a model's weights; of a hub's model, those that were fetched before.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    place = locate(source.name, source.key)
+    if not Path(place).is_dir():
+        with _loading("the weights of ", source):
+            place = snapshot_download(place, revision=source.revision, local_files_only=True)
+    found = tuple(sorted(Path(place).glob("*.safetensors")))
+    if not found:
+        raise UserError(f"{source.key}: '{source.name}' has no weights as safetensors")
+    return found
 
 
 def load_skeleton(source: Pretrained) -> PreTrainedModel:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,6 +156,23 @@ def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
     ]
     write_json(folder / "run.json", record | {"skew": data.skew, "clients": clients})
     write_text(folder / "config.yaml", experiment.config.to_yaml())
+
+
+def enrol(
+    folder: Path, names: Sequence[str], samples: Mapping[int, int], validation: Mapping[int, int]
+) -> None:
+    """Write down the clients of a deployment, which told only now how much data they have."""
+    found = [
+        {"name": name, "samples": samples[n], "validation": validation[n], "tasks": {}}
+        for n, name in enumerate(names)
+    ]
+    write_json(folder / "run.json", _record(folder) | {"clients": found})
+
+
+def clients(folder: Path) -> list[dict[str, Any]]:
+    """Return what a run folder says of the run's clients."""
+    found: list[dict[str, Any]] = _record(folder).get("clients", [])
+    return found
 
 
 def clear_temporaries(folder: Path) -> None:

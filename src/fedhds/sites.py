@@ -9,8 +9,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +18,75 @@ from fedhds import config as configuration
 from fedhds import run_folder
 from fedhds.federation.client_app import Site
 from fedhds.federation.client_store import ClientStore, RoundAdapter
+from fedhds.federation.handshake import handshake
 from fedhds.models import adapter_arrays
-from fedhds.preparation import Experiment, prepare
+from fedhds.preparation import Experiment, max_length, prepare
+from fedhds.readings import base_source
 from fedhds.run_folder import Verb
-from fedhds.types import ClientData, Progress, Silent, UserError
+from fedhds.types import Array, ClientData, Progress, Silent, UserError
 
 
 def build_sites(experiment: Experiment, folder: Path, verb: Verb, progress: Progress) -> list[Site]:
     """Describe the clients to the ClientApp; all share the one model in memory."""
-    config, clients = experiment.config, experiment.data.clients
-    method = config.selection_method  # built anew whenever it is asked for
+    clients = experiment.data.clients
     adapters = RoundAdapter(folder / "clients" / "adapter")
-    codec = config.codec_method
-    schema = codec.schema(adapter_arrays(experiment.model))
     files = coreset_files(folder, clients)
+    first = build_site(experiment, 0, client_store(folder, 0), adapters, None, progress)
     return [
-        Site(
+        replace(
+            first,
             client=number,
             data=data,
-            model=experiment.model,
             readers=experiment.readers(number, progress),
-            method=method,
-            tuning=config.tuning,
-            max_new_tokens=config.evaluation.max_new_tokens,
-            batch_size=config.evaluation.batch_size,
-            seed=config.seed,
             store=client_store(folder, number),
-            adapters=adapters,
             coresets=files[number] if verb == "select" else None,
-            progress=progress,
-            codec=codec,
-            adapter_schema=schema,
         )
         for number, data in enumerate(clients)
     ]
+
+
+def build_site(
+    experiment: Experiment,
+    number: int,
+    store: ClientStore,
+    adapters: RoundAdapter,
+    coresets: Path | None,
+    progress: Progress,
+) -> Site:
+    """Describe an experiment's first client, under a number, to the ClientApp."""
+    config = experiment.config
+    codec = config.codec_method
+    return Site(
+        client=number,
+        data=experiment.data.clients[0],
+        model=experiment.model,
+        readers=experiment.readers(0, progress),
+        method=config.selection_method,  # built anew whenever it is asked for
+        tuning=config.tuning,
+        max_new_tokens=config.evaluation.max_new_tokens,
+        batch_size=config.evaluation.batch_size,
+        seed=config.seed,
+        store=store,
+        adapters=adapters,
+        coresets=coresets,
+        progress=progress,
+        codec=codec,
+        adapter_schema=codec.schema(adapter_arrays(experiment.model)),
+        handshake=partial(digests, experiment),
+    )
+
+
+def digests(experiment: Experiment) -> dict[str, Array]:
+    """Digest what server and sites of a deployment must have alike (see `handshake`)."""
+    config, model = experiment.config, experiment.model
+    return handshake(
+        base_source(config),
+        model.tokenizer,
+        config.data.prompt,
+        max_length(config),
+        config.codec_method.schema(adapter_arrays(model)),
+        config.selection_method,
+    )
 
 
 def coreset_files(folder: Path, clients: Sequence[ClientData]) -> list[Path]:

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -24,9 +25,15 @@ PHASES = ("signals", "selection", "tuning", "aggregation", "evaluation")
 PACKAGES = ("fedhds", "torch", "transformers", "peft", "flwr", "scikit-learn", "numpy")
 
 
-def summarise(experiment: Experiment, state: RunState, resumed_from: int | None) -> dict[str, Any]:
+def summarise(
+    experiment: Experiment,
+    clients: Sequence[Mapping[str, Any]],
+    state: RunState,
+    resumed_from: int | None,
+) -> dict[str, Any]:
     """Put a finished run into the plain values of ``summary.json``.
 
+    ``clients`` are those of ``run.json``, each with its ``samples`` and ``validation``.
     ``peak_rss_mb`` is this process's alone: on the simulation engine the server's, with the
     model it evaluates with, and not that of the clients' processes.
     """
@@ -38,9 +45,9 @@ def summarise(experiment: Experiment, state: RunState, resumed_from: int | None)
         "seed": config.seed,
         "rounds": state.round,
         "resumed_from": resumed_from,
-        "clients": len(data.clients),
-        "samples_total": sum(len(client.train) for client in data.clients),
-        "samples_validation": sum(len(client.validation) for client in data.clients),
+        "clients": len(clients),
+        "samples_total": sum(client["samples"] for client in clients),
+        "samples_validation": sum(client["validation"] for client in clients),
         "samples_used": sum(state.distinct.values()),
     }
     summary |= _scores(state, config.seed)

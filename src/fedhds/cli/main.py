@@ -10,6 +10,8 @@ from fedhds.cli.compare import compare
 from fedhds.cli.demo import demo
 from fedhds.cli.doctor import doctor
 from fedhds.cli.evaluate import evaluate
+from fedhds.cli.flower import PASSED_ON, superlink, supernode
+from fedhds.cli.init import init
 from fedhds.cli.methods import methods
 from fedhds.cli.report import report
 from fedhds.cli.run import run
@@ -33,6 +35,9 @@ app.command()(compare)
 app.command()(report)
 app.command()(methods)
 app.command()(doctor)
+app.command()(init)
+app.command(context_settings=PASSED_ON, add_help_option=False)(superlink)
+app.command(context_settings=PASSED_ON, add_help_option=False)(supernode)
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ relative to the current folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,29 @@ from pydantic import ValidationError
 from fedhds import registry
 from fedhds.config.oddities import notices
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
-from fedhds.config.sections import METHOD_KINDS, Config, MethodSection, method_name, name_key
-from fedhds.config.text import override_key, read_yaml
-from fedhds.types import SignalModel, UserError
+from fedhds.config.sections import (
+    METHOD_KINDS,
+    SITE_NAME,
+    Config,
+    MethodSection,
+    method_name,
+    name_key,
+)
+from fedhds.config.text import from_text, override_key, read_yaml
+from fedhds.types import Preset, SignalModel, UserError
 
-__all__ = ["METHOD_KINDS", "Config", "build", "load", "notices", "parse", "read", "read_yaml"]
+__all__ = [
+    "METHOD_KINDS",
+    "Config",
+    "build",
+    "check_sites",
+    "from_text",
+    "load",
+    "notices",
+    "parse",
+    "read",
+    "read_yaml",
+]
 
 
 def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:
@@ -123,7 +142,9 @@ def _check_data(config: Config) -> None:
         raise UserError(f"data.preset: {error}") from error
     if preset.generated and data.train is not None:
         raise UserError(f"data.preset '{data.preset}' is generated, so it goes without data.train")
-    if not preset.generated and data.train is None:
+    if config.federation.engine == "deployment":
+        _check_deployment(config, preset)
+    elif not preset.generated and data.train is None:
         raise UserError(
             f"data.preset '{data.preset}' needs data.train, a file, a folder or a hub data set"
         )
@@ -136,3 +157,30 @@ def _check_data(config: Config) -> None:
             )
     if data.eval and data.holdout:
         raise UserError("data.eval and data.holdout both name unseen tasks: give one of them")
+
+
+def check_sites(names: Sequence[str], key: str) -> None:
+    """Check the names of a deployment's sites, which ``key`` gives (errors as in `load`)."""
+    if not names:
+        raise UserError(f"{key} names no site")
+    for name in names:
+        if not re.fullmatch(SITE_NAME, name):
+            wish = "at most 64 letters, digits, dots, hyphens and underscores"
+            raise UserError(f"{key}: '{name}' is not of {wish}")
+        if names.count(name) > 1:
+            raise UserError(f"{key} names '{name}' twice")
+
+
+def _check_deployment(config: Config, preset: Preset) -> None:
+    """Check what only makes sense, or makes none, where each site has data of its own."""
+    check_sites(config.federation.sites, "federation.sites")
+    if not config.selection_method.private:
+        raise UserError(
+            f"selection.method '{config.selection.method}' sends per-sample numbers, so it is "
+            "not for federation.engine 'deployment'"
+        )
+    if preset.generated or preset.brings_unseen:
+        raise UserError(f"data.preset '{config.data.preset}' is not of sites' own data")
+    for key in ("holdout", "duplicates", "corrupted", "per_client"):
+        if getattr(config.data, key):
+            raise UserError(f"data.{key} is not for federation.engine 'deployment'")

@@ -133,6 +133,10 @@ class SelectionConfig(MethodSection):
     knowledge: Annotated[str, Field(min_length=1)] | None = None
 
 
+SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+SiteName = Annotated[str, Field(pattern=SITE_NAME)]
+
+
 class FederationConfig(Section):
     """The rounds: how many, what share of the clients takes part in each, on which engine.
 
@@ -141,14 +145,21 @@ class FederationConfig(Section):
     engine ``simulation``, and so how many run side by side; a client without a GPU of its
     own needs ``model.device`` cpu. Where ``model.threads`` is null, a client computes with
     as many threads as it has whole CPUs.
+    On the engine ``deployment`` the clients are the ``sites``, by their names, which all must
+    be there within ``wait`` seconds for the run to begin. ``superlink`` is the address of
+    Flower's SuperLink, and ``certificate`` the file to know it by (null: it speaks plain text).
     """
 
-    engine: Literal["in-process", "simulation"] = "in-process"
+    engine: Literal["in-process", "simulation", "deployment"] = "in-process"
     rounds: int = Field(10, ge=1)
     fraction: float = Field(0.05, gt=0, le=1)
     codec: str = "float32"
     client_cpus: float = Field(1.0, ge=0.01)
     client_gpus: float = Field(0.0, ge=0)
+    sites: list[SiteName] = []
+    wait: float = Field(600.0, gt=0)
+    superlink: str = "127.0.0.1:8000"
+    certificate: str | None = None
 
 
 class AggregationConfig(MethodSection):
@@ -258,7 +269,8 @@ class Config(Section):
     @property
     def data_preset(self) -> Preset:
         """The format of the data, with the keys of ``data`` that it has a field for."""
-        name = self.data.preset or ("p3" if self.data.train else "toy")
+        own = self.data.train is not None or self.federation.engine == "deployment"
+        name = self.data.preset or ("p3" if own else "toy")
         preset: Preset = build_method("preset", name, self.data.model_dump())
         return preset
 

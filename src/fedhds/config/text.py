@@ -22,9 +22,14 @@ def read_yaml(path: str | Path | None) -> dict[str, Any]:
         raise UserError(f"there is no config file '{path}'") from error
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the config file '{path}': {error}") from error
-    plain = _from_yaml(text, f"{path}:")
+    return from_text(text, str(path))
+
+
+def from_text(text: str, name: str) -> dict[str, Any]:
+    """Read YAML that holds one mapping; ``name`` is what messages call it by."""
+    plain = _from_yaml(text, f"{name}:")
     if plain is not None and not isinstance(plain, dict):
-        raise UserError(f"{path}: a config is a mapping of sections, not a {type(plain).__name__}")
+        raise UserError(f"{name}: a config is a mapping of sections, not a {type(plain).__name__}")
     return plain or {}
 
 

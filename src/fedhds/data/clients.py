@@ -51,6 +51,7 @@ def build_clients(
     corrupted: float,
     encode: Callable[[list[Example]], tuple[list[Sample], int]],
     validation: float,
+    first: int = 0,
 ) -> tuple[list[ClientData], Counter[str]]:
     """Spread examples over clients and prepare what each holds.
 
@@ -70,6 +71,8 @@ def build_clients(
         given all clients' at once, as tokenizers are slow to begin.
     validation : float
         The share that each client holds out (see `split_validation`).
+    first : int
+        The number of the first client: a site of a deployment has one client, of any number.
 
     Returns
     -------
@@ -87,14 +90,14 @@ def build_clients(
     parts = partition.split(examples, seed)
     held = [
         _draw([examples[position] for position in positions], per_client, seed, index)
-        for index, (_, positions) in enumerate(parts)
+        for index, (_, positions) in enumerate(parts, first)
     ]
     dropped["over_per_client"] = len(examples) - sum(map(len, held))
     noisy = corrupt(duplicate(held, duplicates, seed), corrupted, seed)
     encoded, dropped["response_cut_away"] = encode(list(chain.from_iterable(noisy)))
     left = deque(encoded)
     clients = []
-    for index, ((name, _), given) in enumerate(zip(parts, noisy, strict=True)):
+    for index, ((name, _), given) in enumerate(zip(parts, noisy, strict=True), first):
         # the next sample is of another example where this one was left out
         samples = [left.popleft() for example in given if left and left[0].example is example]
         clients.append(ClientData(name, *split_validation(samples, validation, seed, index)))

@@ -23,7 +23,7 @@ def load_examples(
     preset : Preset
         The format the data are in.
     train, unseen : str or None
-        What ``data.train`` and ``data.eval`` name.
+        What ``data.train`` and ``data.eval`` name; the server of a deployment has no ``train``.
     columns : mapping of str to str
         The columns of fields, where the user's go before the preset's.
     holdout : sequence of str
@@ -47,7 +47,7 @@ def load_examples(
         examples = preset.to_examples(rows.rows, columns, source or "the generated data")
         dropped = {**rows.dropped, **examples.dropped}
         found.append(Examples(examples.examples, dropped, examples.noted))
-    if not found[0].examples:
+    if train is not None and not found[0].examples:
         raise UserError(f"data.train: nothing is left of '{train}' ({counts(found[0].dropped)})")
     if holdout:
         found = list(_hold_out(found[0], holdout))

@@ -15,9 +15,11 @@ from flwr.clientapp import ClientApp
 
 from fedhds.evaluation.scores import evaluate
 from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
+from fedhds.federation.handshake import DIGESTS, check_handshake
 from fedhds.federation.messages import (
     ADAPTER,
     EVALUATE,
+    HANDSHAKE,
     HELLO,
     KINDS,
     QUOTA,
@@ -61,7 +63,8 @@ log = logging.getLogger(__name__)
 class Site:
     """One client: its data, its models, its settings and its disk.
 
-    ``adapter_schema`` is what the codec makes of the model's adapter.
+    ``adapter_schema`` is what the codec makes of the model's adapter, ``handshake`` makes the
+    digests that a server's are compared with.
     """
 
     client: int
@@ -79,6 +82,7 @@ class Site:
     progress: Progress
     codec: Codec
     adapter_schema: Schema
+    handshake: Callable[[], Arrays]
 
 
 def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
@@ -131,10 +135,13 @@ def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
         reply = steps[step - 1].reply if step else STAGE
     else:
         reply = steps[-1].reply if steps else QUOTA
-    return {ADAPTER: site.adapter_schema, SELECTION: reply}
+    return {ADAPTER: site.adapter_schema, SELECTION: reply, HANDSHAKE: DIGESTS}
 
 
 def _hello(site: Site, content: Content) -> Content:
+    """Say who this is, if what both must have alike is alike."""
+    if HANDSHAKE in content.arrays:
+        check_handshake(content.arrays[HANDSHAKE], site.handshake())
     data = site.data
     return Content(
         {"client": site.client, "samples": len(data.train), "validation": len(data.validation)}

@@ -6,8 +6,9 @@ handshake, and everything goes through clients in the order of their numbers.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -16,6 +17,7 @@ from flwr.serverapp import Grid
 
 from fedhds.federation.messages import (
     ADAPTER,
+    HANDSHAKE,
     HELLO,
     KINDS,
     SELECTION,
@@ -24,7 +26,7 @@ from fedhds.federation.messages import (
     pack_all,
     unpack,
 )
-from fedhds.types import Progress, RunFailed, Schema
+from fedhds.types import Arrays, Progress, RunFailed, Schema
 
 DIRECTIONS = {
     ("up", SELECTION): "summaries_up",
@@ -37,6 +39,9 @@ DIRECTIONS = {
 
 Answer = Content | str
 """A client's checked reply, or the reason why there is none."""
+
+BETWEEN_LOOKS = 1.0
+"""Seconds between two looks at which sites are there."""
 
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
@@ -52,6 +57,8 @@ class Clients:
         By client number: its Flower node, its training and its validation samples.
     sent : Counter
         Bytes of arrays so far, by the names in `DIRECTIONS`.
+    handshake : mapping of str to ndarray or None
+        Digests of what clients must have alike, sent where they may not (a deployment).
     """
 
     grid: Grid
@@ -60,6 +67,8 @@ class Clients:
     samples: dict[int, int] = field(default_factory=dict)
     validation: dict[int, int] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
+    handshake: Arrays | None = None
+    _greeted: set[int] = field(default_factory=set)
 
     @property
     def numbers(self) -> list[int]:
@@ -74,13 +83,56 @@ class Clients:
         RunFailed
             If a node does not answer properly, or two say the same number.
         """
-        node_ids = sorted(self.grid.get_node_ids())
-        for node, answer in self._exchange(HELLO, {node: Content() for node in node_ids}, {}, 0):
+        for reason in self._greet_new():
+            raise RunFailed(f"a client could not be reached: {reason}")
+
+    def gather(self, sites: Sequence[str], seconds: float) -> None:
+        """Wait until all sites of a deployment are there.
+
+        Parameters
+        ----------
+        sites : sequence of str
+            Their names, by client number.
+        seconds : float
+            How long to wait.
+
+        Raises
+        ------
+        RunFailed
+            If one is missing when the time is over, or all that are there were asked and one
+            of them does not fit; it names the missing ones and says why others were refused.
+        """
+        refused: list[str] = []
+        given_up = time.monotonic() + seconds
+        while missing := [name for number, name in enumerate(sites) if number not in self.nodes]:
+            for reason in self._greet_new():
+                self.progress.say("refused", f"a site was refused: {reason}", reason=reason)
+                refused.append(reason)
+            asked = len(self.nodes) + len(refused)
+            if time.monotonic() > given_up or (refused and asked >= len(sites)):
+                why = f" ({'; '.join(refused)})" if refused else ""
+                raise RunFailed(f"not all sites are there: {', '.join(missing)} missing{why}")
+            time.sleep(BETWEEN_LOOKS)
+
+    def refresh(self) -> None:
+        """Greet whoever is new; a site that returned as another node is found there from now on."""
+        for reason in self._greet_new():
+            self.progress.say("refused", f"a site was refused: {reason}", reason=reason)
+
+    def _greet_new(self) -> Iterator[str]:
+        """Ask nodes that were never asked who they are; yield why some do not fit."""
+        there = sorted(self.grid.get_node_ids())
+        content = Content(arrays={} if self.handshake is None else {HANDSHAKE: self.handshake})
+        new = {node: content for node in there if node not in self._greeted}
+        self._greeted.update(new)
+        for node, answer in self._exchange(HELLO, new, {}, 0):
             if isinstance(answer, str):
-                raise RunFailed(f"a client could not be reached: {answer}")
+                yield answer
+                continue
             number = int(answer.facts["client"])
-            if number in self.nodes:
-                raise RunFailed(f"two clients say that they are client {number}")
+            if self.nodes.get(number) in there:
+                yield f"two clients say that they are client {number}"
+                continue
             self.nodes[number] = node
             self.samples[number] = int(answer.facts["samples"])
             self.validation[number] = int(answer.facts["validation"])

@@ -11,7 +11,8 @@ sum or mean over one sample is that sample's own value: a client that holds litt
 =================  ==============================  ==========================================
 kind               to the client                   back to the server
 =================  ==============================  ==========================================
-``query.hello``    nothing                         the client's number and how much data it has
+``query.hello``    in a deployment digests of      the client's number and how much data it has
+                   what both must have alike
 ``query.select``   one exchange of the selection:  the client's summary, seconds spent
                    the server's last reply; with
                    the first the adapter, and the
@@ -37,7 +38,7 @@ from fedhds.types import Array, Arrays, ArraySpec, Schema
 
 HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evaluate"
 
-FACTS, ADAPTER, SELECTION = "facts", "adapter", "selection"
+FACTS, ADAPTER, SELECTION, HANDSHAKE = "facts", "adapter", "selection", "handshake"
 """The names of a message's records."""
 
 COUNT_LIMIT = 2**31
@@ -77,7 +78,7 @@ SECONDS = Fact(whole=False)
 
 KINDS: Mapping[str, Kind] = {
     HELLO: Kind(
-        down=Part(),
+        down=Part(optional=(HANDSHAKE,)),
         up=Part({"client": Fact(), "samples": Fact(), "validation": Fact()}),
     ),
     SELECT: Kind(

@@ -1,14 +1,19 @@
-"""The server: greets the clients, then plays the rounds."""
+"""The server as Flower runs it: what it does with its clients is somebody else's to say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fedhds.federation.clients import Clients
+from fedhds.federation.polling import PollingGrid
 from fedhds.types import Progress
+
+Play = Callable[[ServerApp], None]
+"""Runs a ServerApp over the clients of an engine."""
 
 
 def build_server_app(lead: Callable[[Clients], None], progress: Progress) -> ServerApp:
@@ -17,14 +22,29 @@ def build_server_app(lead: Callable[[Clients], None], progress: Progress) -> Ser
     Parameters
     ----------
     lead : callable
-        What the server does with its clients once it knows them.
+        What the server does with its clients, which it has not greeted yet.
     """
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        clients = Clients(grid, progress)
-        clients.greet()
-        lead(clients)
+        lead(Clients(grid, progress))
+
+    return app
+
+
+def build_deployed_app(lead: Callable[[Mapping[str, Any], Play], None]) -> ServerApp:
+    """Build the ServerApp of a deployment, which learns from Flower what it is to run.
+
+    Parameters
+    ----------
+    lead : callable
+        What it does, given Flower's run config and what plays a ServerApp over the sites.
+    """
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        lead(context.run_config, lambda server_app: server_app(PollingGrid(grid), context))
 
     return app

@@ -1,0 +1,143 @@
+"""Hands a run to a deployment's SuperLink, follows it, and ends as it ended.
+
+Flower's own ``flwr run`` returns at once, or with ``--stream`` ends well whatever became of the
+run. Its files and settings are kept apart from the user's: a SuperLink of another project must not
+serve this run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedhds.config import Config
+from fedhds.deployment.events import END, EventReader
+from fedhds.deployment.kit import CONNECTION, write_app, write_connection
+from fedhds.files import scratch_folder
+from fedhds.run_folder import Verb
+from fedhds.types import Progress, RunFailed, UserError
+
+BETWEEN_LOOKS = 0.2
+"""Seconds between two looks at what the ServerApp tells."""
+
+BETWEEN_QUESTIONS = 10.0
+"""Seconds between two questions to Flower whether the run still goes on: each is a process."""
+
+MOST_SILENT = 6
+"""Questions in a row that may stay without an answer."""
+
+OFF = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+def submit(
+    config: Config, folder: Path, verb: Verb, resume: bool, overwrite: bool, progress: Progress
+) -> None:
+    """Run an experiment on the SuperLink that it names, and wait for it.
+
+    The ServerApp runs on the SuperLink's machine, which must be this one: it writes ``folder``.
+
+    Raises
+    ------
+    UserError
+        If there is no such SuperLink, or as in `run`.
+    RunFailed
+        If the run failed, was stopped, or its SuperLink is gone.
+    """
+    with scratch_folder(None) as scratch:
+        events = scratch / "events.jsonl"
+        settings = {
+            "folder": os.getcwd(),
+            "out": os.fspath(folder),
+            "verb": verb,
+            "resume": resume,
+            "overwrite": overwrite,
+            "events": os.fspath(events),
+        }
+        write_app(scratch / "app", "fedhds-run", config)
+        federation = config.federation
+        certificate = federation.certificate and Path(federation.certificate).absolute()
+        write_connection(scratch / "flower", federation.superlink, certificate)
+        flower = _Flower(scratch)
+        number = flower.start(settings)
+        progress.say("submitted", f"the SuperLink runs it as run {number}", run=number)
+        try:
+            _follow(flower, number, EventReader(events), progress)
+        except KeyboardInterrupt:
+            flower.ask("stop", number, CONNECTION)
+            raise
+
+
+def _follow(flower: _Flower, number: str, events: EventReader, progress: Progress) -> None:
+    """Pass on what the ServerApp tells until it ends."""
+    silent, asked = 0, time.monotonic()
+    while True:
+        for event, text, facts in events.new():
+            if event == END:
+                _end(int(facts["status"]), text.removeprefix("fedhds: "))
+                return
+            progress.say(event, text, **facts)
+        if time.monotonic() - asked > BETWEEN_QUESTIONS:
+            status = flower.status(number)
+            silent = 0 if status else silent + 1
+            if status and status.startswith("finished"):
+                time.sleep(BETWEEN_LOOKS)  # its last word may just have been said
+                for event, text, facts in events.new():
+                    if event == END:
+                        _end(int(facts["status"]), text.removeprefix("fedhds: "))
+                        return
+                raise RunFailed(f"the ServerApp is gone ({status}); --resume goes on")
+            if silent > MOST_SILENT:
+                raise RunFailed("the SuperLink is gone; start it again, and --resume goes on")
+            asked = time.monotonic()
+        time.sleep(BETWEEN_LOOKS)
+
+
+def _end(status: int, sentence: str) -> None:
+    if status == 2:
+        raise UserError(sentence)
+    if status:
+        raise RunFailed(sentence)
+
+
+@dataclass(frozen=True)
+class _Flower:
+    """Flower's command line, on files of its own below ``scratch``."""
+
+    scratch: Path
+
+    def start(self, settings: Mapping[str, Any]) -> str:
+        """Start a run and return its number."""
+        given = " ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+        told = self.ask("run", os.fspath(self.scratch / "app"), CONNECTION, "--run-config", given)
+        try:
+            return str(json.loads(told.stdout)["run-id"])
+        except (ValueError, KeyError, TypeError) as error:
+            lines = (told.stderr.strip() or told.stdout.strip() or "nothing").splitlines()
+            raise UserError(f"the SuperLink did not take the run: {lines[-1]}") from error
+
+    def status(self, number: str) -> str | None:
+        """Return what Flower says of a run; None if it says nothing."""
+        told = self.ask("list", CONNECTION, "--run-id", number)
+        try:
+            return str(json.loads(told.stdout)["runs"][0]["status"])
+        except (ValueError, KeyError, IndexError, TypeError):
+            return None
+
+    def ask(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Carry out one of Flower's commands."""
+        program = shutil.which("flwr", path=os.path.dirname(sys.executable)) or "flwr"
+        return subprocess.run(
+            [program, verb, *arguments, "--format", "json"],
+            env={**os.environ, **OFF, "FLWR_HOME": os.fspath(self.scratch / "flower")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
