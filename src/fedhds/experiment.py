@@ -78,7 +78,7 @@ def run(
     UserError
         If the configuration or the data is at fault; nothing has been written then.
     RunFailed
-        If every client of a round failed twice; the last good adapter is in ``out``.
+        If too few clients got through a round twice; the last good adapter is in ``out``.
     """
     return _conduct(config, out, resume, overwrite, progress or Silent(), "run")
 
@@ -209,7 +209,8 @@ def _carry_out(
         _play(folder, experiment, state, verb, tracked, progress)
         _write_lines(folder, state)  # so far they were added without waiting for the disk
     except RunFailed as error:
-        write_json(folder / "failure.json", {"round": state.round + 1, "reason": str(error)})
+        failure = {"round": state.round + 1, "reason": str(error)}
+        write_json(folder / "failure.json", failure | {"dropped_replies": error.dropped_replies})
         if verb == "select":
             raise
         good = state.adapter if state.best is None else state.best_adapter
@@ -221,7 +222,8 @@ def _carry_out(
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
         _write_unseen(folder, state)
     samples = sample_map(experiment, folder, progress)
-    if samples is not None and sum(samples["chosen"]) != summary["samples_used"]:
+    # clients whose replies were dropped may have chosen more than was counted
+    if samples is not None and sum(samples["chosen"]) < summary["samples_used"]:
         progress.say("map", "no map is made, as what clients kept of their choices is gone")
     elif samples is not None:
         write_text(folder / "samples.json", f"{json_line(samples)}\n")
@@ -248,6 +250,8 @@ def _play(
         codec=config.codec_method,
         rounds=config.federation.rounds,
         fraction=config.federation.fraction,
+        quorum=config.federation.quorum,
+        over_sampling=config.federation.over_sampling,
         seed=config.seed,
         samples=config.selection.samples,
         share=config.selection.share,
@@ -266,14 +270,18 @@ def _play(
     def lead(clients: Clients) -> None:
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
-    server_app, clients = build_server_app(lead, progress), len(experiment.data.clients)
+    number, deadline = run_folder.number(folder), config.federation.deadline
+    server_app = build_server_app(lead, progress, number, deadline)
+    clients = len(experiment.data.clients)
     if config.federation.engine == "simulation":
         client_app = build_client_app(SiteOpener.of(experiment, folder, verb))
         place = config.federation.client_cpus, config.federation.client_gpus
         simulation.run_simulation(server_app, client_app, clients, *place)
         return
     sites = build_sites(experiment, folder, verb, progress)
-    client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
+    client_app = build_client_app(
+        lambda context, _: sites[int(context.node_config["partition-id"])]
+    )
     run_in_process(server_app, client_app, clients)
 
 
