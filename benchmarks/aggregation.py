@@ -79,7 +79,7 @@ def clients_app(megabytes: float) -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         client = int(context.node_config["partition-id"])
         samples = 1 + client % 7
-        facts = dict.fromkeys(KINDS[TRAIN].up.facts, 0.0) | {"samples": samples}
+        facts = dict.fromkeys(KINDS[TRAIN].up.facts, 0.0) | {"round": 1, "samples": samples}
         trained = {ADAPTER: adapter(client, megabytes)}
         return Message(pack(Content(facts | {"distinct": samples}, trained)), reply_to=message)
 
@@ -98,7 +98,7 @@ def measure(clients: int, megabytes: float, order: str, folder: Path) -> dict[st
         reached = Clients(grid, Silent())
         reached.nodes = {client: FIRST_CLIENT_NODE + client for client in range(clients)}
         reached.samples = dict.fromkeys(range(clients), 7)
-        content = Content({"round": 1, "choose": 1, "tune": 1}, {ADAPTER: untouched})
+        content = Content({"choose": 1, "tune": 1}, {ADAPTER: untouched})
         contents, method = dict.fromkeys(range(clients), content), Watched(folder)
         merged = tune_and_merge(reached, contents, untouched, method, Float32(), folder, 1)
     assert merged.adapter is not None

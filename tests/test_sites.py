@@ -32,7 +32,7 @@ def context(client: int) -> SimpleNamespace:
 def test_an_opener_opens_what_the_server_would(begun):
     expected = build_sites(*begun, "select", Silent())
     opener = pickle.loads(pickle.dumps(SiteOpener.of(*begun, "select")))
-    opened = [opener(context(client)) for client in range(CLIENTS)]
+    opened = [opener(context(client), 7) for client in range(CLIENTS)]
     for ours, theirs in zip(expected, opened, strict=True):
         assert ours.data == theirs.data
         assert ours.coresets == theirs.coresets
@@ -46,7 +46,7 @@ def test_an_opener_opens_what_the_server_would(begun):
 
 def test_a_process_prepares_once(begun):
     opener = SiteOpener.of(*begun, "select")
-    assert len({id(opener(context(client)).model) for client in range(CLIENTS)}) == 1
+    assert len({id(opener(context(client), 7).model) for client in range(CLIENTS)}) == 1
 
 
 def test_an_opener_is_small(begun):
@@ -70,7 +70,7 @@ def test_data_that_changed_is_refused(begun, tmp_path):
     run_folder.begin(tmp_path / "run", experiment, "run")
     (tmp_path / "run" / "run.json").write_text('{"data": "other"}')
     with pytest.raises(UserError, match="the data changed"):
-        SiteOpener.of(experiment, tmp_path / "run", "run")(context(0))
+        SiteOpener.of(experiment, tmp_path / "run", "run")(context(0), 7)
 
 
 def test_what_clients_lost_in_a_power_cut_is_refused(tmp_path):

@@ -83,7 +83,7 @@ def run(
     UserError
         If the configuration or the data is at fault; nothing has been written then.
     RunFailed
-        If every client of a round failed twice; the last good adapter is in ``out``.
+        If too few clients got through a round twice; the last good adapter is in ``out``.
     """
     return _conduct(config, out, resume, overwrite, progress or Silent(), "run")
 
@@ -241,7 +241,8 @@ def _fail(
     error: RunFailed,
 ) -> NoReturn:
     """Keep why a run failed, and the last good adapter."""
-    write_json(folder / "failure.json", {"round": state.round + 1, "reason": str(error)})
+    failure = {"round": state.round + 1, "reason": str(error)}
+    write_json(folder / "failure.json", failure | {"dropped_replies": error.dropped_replies})
     if verb == "select" or not state.best_adapter:
         raise error
     good = state.adapter if state.best is None else state.best_adapter
@@ -264,7 +265,8 @@ def _finish(
         run_folder.write_adapter(folder, experiment, state.best_adapter, model_card(summary))
         _write_unseen(folder, state)
     samples = sample_map(experiment, folder, progress)
-    if samples is not None and sum(samples["chosen"]) != summary["samples_used"]:
+    # clients whose replies were dropped may have chosen more than was counted
+    if samples is not None and sum(samples["chosen"]) < summary["samples_used"]:
         progress.say("map", "no map is made, as what clients kept of their choices is gone")
     elif samples is not None:
         write_text(folder / "samples.json", f"{json_line(samples)}\n")
@@ -300,6 +302,8 @@ def _server_app(
         codec=config.codec_method,
         rounds=config.federation.rounds,
         fraction=config.federation.fraction,
+        quorum=config.federation.quorum,
+        over_sampling=config.federation.over_sampling,
         seed=config.seed,
         samples=config.selection.samples,
         share=config.selection.share,
@@ -325,7 +329,8 @@ def _server_app(
             clients.greet()
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
-    return build_server_app(lead, progress)
+    deadline = config.federation.deadline
+    return build_server_app(lead, progress, run_folder.number(folder), deadline)
 
 
 def _play_here(
@@ -339,7 +344,9 @@ def _play_here(
         simulation.run_simulation(server_app, client_app, clients, *place)
         return
     sites = build_sites(experiment, folder, verb, progress)
-    client_app = build_client_app(lambda context: sites[int(context.node_config["partition-id"])])
+    client_app = build_client_app(
+        lambda context, _: sites[int(context.node_config["partition-id"])]
+    )
     run_in_process(server_app, client_app, clients)
 
 

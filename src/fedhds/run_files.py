@@ -144,6 +144,7 @@ class Round(_Part):
     round: Count
     evaluation: Evaluation | None
     failed: dict[str, str]
+    dropped_replies: dict[str, dict[str, str]] = {}
     remarks: list[str]
     skipped_steps: Count
 

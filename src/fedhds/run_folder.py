@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 from fedhds import config as configuration
 from fedhds.config import Config
+from fedhds.federation.messages import COUNT_LIMIT
 from fedhds.files import TEMPORARY, read_json, write_json, write_text
 from fedhds.models import save_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment
@@ -138,13 +140,24 @@ def has_rounds(folder: Path) -> bool:
     return lines.is_file() and lines.stat().st_size > 0
 
 
+def number(folder: Path) -> int:
+    """Return the run's number, by which servers and clients tell runs apart; 0 in old folders."""
+    return int(_record(folder).get("number", 0))
+
+
 def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
     """Make the run folder, or clear what an earlier run left in it."""
     clear_temporaries(folder)
     for name in OWNED:
         _remove(folder / name)
     data = experiment.data
-    record = {"verb": verb, "data": data.fingerprint, "knowledge": experiment.knowledge}
+    record = {
+        "verb": verb,
+        # names the run, also among those of one configuration; nothing is computed from it
+        "number": 1 + secrets.randbelow(COUNT_LIMIT - 1),
+        "data": data.fingerprint,
+        "knowledge": experiment.knowledge,
+    }
     clients = [
         {
             "name": client.name,
@@ -195,7 +208,7 @@ def write_adapter(folder: Path, experiment: Experiment, adapter: Arrays, card: s
 def _check_same_experiment(folder: Path, config: Config, verb: Verb) -> None:
     if not is_begun(folder):
         return  # killed while it was begun, so it is begun again
-    kept = configuration.read_yaml(folder / "config.yaml")
+    kept = configuration.load(folder / "config.yaml").resolved()  # with keys that are new since
     differing = _first_difference(kept, config.resolved())
     if differing:
         raise OtherExperiment(

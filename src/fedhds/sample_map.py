@@ -41,6 +41,8 @@ def sample_map(experiment: Experiment, folder: Path, progress: Progress) -> dict
     """
     clients = experiment.data.clients
     examples = [sample.example for client in clients for sample in client.train]
+    if not clients:  # of a deployment, whose samples are not here
+        return None
     if not 0 < len(examples) <= MOST:
         progress.say("map", f"no map is made of {len(examples):,} samples: {MOST:,} at most")
         return None

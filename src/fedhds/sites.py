@@ -153,8 +153,8 @@ class SiteOpener:
         plain["model"]["device"] = experiment.model.device.type  # each sees only its own GPUs
         return cls(json.dumps(plain), folder.absolute(), verb)
 
-    def __call__(self, context: Any) -> Site:
-        """Return the site of the client that Flower's context is for."""
+    def __call__(self, context: Any, run: int) -> Site:
+        """Return the site of the client that Flower's context is for; the folder is of one run."""
         return _prepare_sites(self)[int(context.node_config["partition-id"])]
 
 

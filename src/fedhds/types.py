@@ -26,7 +26,17 @@ class UserError(Exception):
 
 
 class RunFailed(Exception):
-    """A run that could not go on though its input was fine (every client failed, say)."""
+    """A run that could not go on though its input was fine (every client failed, say).
+
+    ``dropped_replies`` says whose replies were missing or refused then, and why, by what they
+    were to.
+    """
+
+    def __init__(
+        self, reason: str, dropped_replies: Mapping[str, Mapping[int, str]] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.dropped_replies = dropped_replies or {}
 
 
 class Progress(Protocol):

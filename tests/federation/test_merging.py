@@ -43,7 +43,8 @@ def adapter(client):
 
 
 def reply(client, samples):
-    facts = dict.fromkeys(KINDS[TRAIN].up.facts, 0) | {"samples": samples, "distinct": samples}
+    facts = dict.fromkeys(KINDS[TRAIN].up.facts, 0) | {"round": 1, "samples": samples}
+    facts["distinct"] = samples
     return Content(facts, {ADAPTER: adapter(client)} if samples else {})
 
 
@@ -65,7 +66,7 @@ def merge(folder, aggregation, order=range(CLIENTS), samples=SAMPLES, work=lambd
         clients = Clients(grid, Silent())
         clients.nodes = {client: FIRST_CLIENT_NODE + client for client in range(CLIENTS)}
         clients.samples = dict.fromkeys(range(CLIENTS), 8)
-        asked = Content({"round": 1, "choose": 1, "tune": 1}, {ADAPTER: UNTOUCHED})
+        asked = Content({"choose": 1, "tune": 1}, {ADAPTER: UNTOUCHED})
         contents = dict.fromkeys(range(CLIENTS), asked)
         return tune_and_merge(clients, contents, UNTOUCHED, aggregation, Float32(), folder, 1)
 

@@ -43,7 +43,7 @@ def play_rounds(folder, method, state=None, lr=0.01, codec=Float32(), **settings
     state = state or RunState(adapter_arrays(model.model))
     saved = []
 
-    def site(context: Context) -> Site:
+    def site(context: Context, run: int) -> Site:
         client = int(context.node_config["partition-id"])
         data = ClientData(
             f"c{client}",

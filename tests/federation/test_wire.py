@@ -80,7 +80,7 @@ def traffic(run, tmp_path_factory):
     method, codec = run
     model, folder = tiny_language_model(), tmp_path_factory.mktemp("wire")
 
-    def site(context: Context) -> Site:
+    def site(context: Context, run: int) -> Site:
         client = int(context.node_config["partition-id"])
         data = client_data(client)
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")

@@ -14,6 +14,8 @@ def test_equal_things_of_several_runs_are_told_once():
     assert found["data left out", "over per client"] == ("286", "in every run")
     assert found["warning", "the data are <small>"] == ("1", "in every run")
     assert found["client that failed in a round", "client 1: ValueError"] == ("1", "in every run")
+    dropped = "reply that was dropped", "evaluation, client 0: no reply arrived within 5 s"
+    assert found[dropped] == ("1", "in every run")
 
 
 def test_runs_that_did_not_finish_say_how_far_they_got_and_why():

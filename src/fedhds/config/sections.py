@@ -141,6 +141,11 @@ class FederationConfig(Section):
     """The rounds: how many, what share of the clients takes part in each, on which engine.
 
     ``codec`` is what adapters are written as on the wire: ``float32``, ``bfloat16``, ``int8``.
+    ``deadline`` is how many seconds clients have for a message of a round (null: as many as they
+    take); a later answer is dropped. ``quorum`` is the share of a round's planned clients that
+    must get through it, at least one: with fewer the round is played once more, and then the run
+    ends. ``over_sampling`` is the share of further clients that are asked in each round, beyond
+    ``fraction``, so that enough are left when some drop out; whoever answers counts.
     ``client_cpus`` and ``client_gpus`` are what each client takes of this machine on the
     engine ``simulation``, and so how many run side by side; a client without a GPU of its
     own needs ``model.device`` cpu. Where ``model.threads`` is null, a client computes with
@@ -154,6 +159,9 @@ class FederationConfig(Section):
     rounds: int = Field(10, ge=1)
     fraction: float = Field(0.05, gt=0, le=1)
     codec: str = "float32"
+    deadline: Annotated[float, Field(gt=0)] | None = None
+    quorum: float = Field(0.0, ge=0, le=1)
+    over_sampling: float = Field(0.0, ge=0, le=10)
     client_cpus: float = Field(1.0, ge=0.01)
     client_gpus: float = Field(0.0, ge=0)
     sites: list[SiteName] = []

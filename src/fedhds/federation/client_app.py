@@ -29,6 +29,7 @@ from fedhds.federation.messages import (
     TRAIN,
     BadMessage,
     Content,
+    address,
     pack,
     read_facts,
     unpack,
@@ -85,14 +86,13 @@ class Site:
     handshake: Callable[[], Arrays]
 
 
-def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
-    """Build Flower's ClientApp.
+OpenSite = Callable[[Context, int], Site]
+"""Gives the client's site for Flower's context (whose ``partition-id`` tells which) and the
+number of the run, under which a client on a machine of its own keeps what it remembers."""
 
-    Parameters
-    ----------
-    open_site : callable
-        Gives the client's site for Flower's context (whose ``partition-id`` tells which).
-    """
+
+def build_client_app(open_site: OpenSite) -> ClientApp:
+    """Build Flower's ClientApp."""
     app = ClientApp()
     app.query("hello")(_answering(HELLO, open_site, _hello))
     app.query("select")(_answering(SELECT, open_site, _select))
@@ -102,9 +102,9 @@ def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
 
 
 def _answering(
-    kind: str, open_site: Callable[[Context], Site], handle: Callable[[Site, Content], Content]
+    kind: str, open_site: OpenSite, handle: Callable[[Site, Content], Content]
 ) -> Callable[[Message, Context], Message]:
-    """Wrap a handler: open the site, check what arrived, pack what goes back.
+    """Wrap a handler: open the site, check what arrived, pack what goes back and what it answers.
 
     An error's own words may quote private data, so only those about the server's own
     message travel; of any other error the type does, and the rest is logged here.
@@ -112,9 +112,12 @@ def _answering(
 
     def answer(message: Message, context: Context) -> Message:
         try:
-            site = open_site(context)
-            content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
-            return Message(pack(handle(site, content)), reply_to=message)
+            facts = read_facts(message.content, KINDS[kind].down)
+            site = open_site(context, int(facts["run"]))
+            content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, facts))
+            reply = handle(site, content)
+            told = Content({**reply.facts, **address(content)}, reply.arrays)
+            return Message(pack(told), reply_to=message)
         except BadMessage as error:
             reason = str(error)
         except Exception as error:
@@ -125,11 +128,11 @@ def _answering(
     return answer
 
 
-def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
+def _schemas(site: Site, kind: str, facts: Mapping[str, float]) -> dict[str, Schema]:
     """Say which arrays may arrive: the adapter's, and the reply of the step before, or a stage."""
     steps = site.method.steps
     if kind == SELECT:
-        step = int(read_facts(message.content, KINDS[kind].down)["step"])
+        step = int(facts["step"])
         if not 0 <= step < len(steps):
             raise BadMessage(f"the selection has no step {step}")
         reply = steps[step - 1].reply if step else STAGE

@@ -6,6 +6,7 @@ handshake, and everything goes through clients in the order of their numbers.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from fedhds.federation.messages import (
     SELECTION,
     BadMessage,
     Content,
+    check_address,
     pack_all,
     unpack,
 )
@@ -46,6 +48,8 @@ BETWEEN_LOOKS = 1.0
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Clients:
@@ -53,6 +57,10 @@ class Clients:
 
     Attributes
     ----------
+    run : int
+        The run's number, which every message and every reply says.
+    deadline : float or None
+        Seconds that clients have for a message of a round; without one they are waited for.
     nodes, samples, validation : dict of int to int
         By client number: its Flower node, its training and its validation samples.
     sent : Counter
@@ -63,6 +71,8 @@ class Clients:
 
     grid: Grid
     progress: Progress
+    run: int = 0
+    deadline: float | None = None
     nodes: dict[int, int] = field(default_factory=dict)
     samples: dict[int, int] = field(default_factory=dict)
     validation: dict[int, int] = field(default_factory=dict)
@@ -122,10 +132,11 @@ class Clients:
     def _greet_new(self) -> Iterator[str]:
         """Ask nodes that were never asked who they are; yield why some do not fit."""
         there = sorted(self.grid.get_node_ids())
-        content = Content(arrays={} if self.handshake is None else {HANDSHAKE: self.handshake})
+        digests = {} if self.handshake is None else {HANDSHAKE: self.handshake}
+        content = Content({"run": self.run}, digests)
         new = {node: content for node in there if node not in self._greeted}
         self._greeted.update(new)
-        for node, answer in self._exchange(HELLO, new, {}, 0):
+        for node, answer in self._exchange(HELLO, new, {}, 0, self.deadline):
             if isinstance(answer, str):
                 yield answer
                 continue
@@ -157,16 +168,28 @@ class Clients:
     def stream(
         self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
     ) -> Iterator[tuple[int, Answer]]:
-        """Send each client its content and yield each one's answer as it arrives."""
+        """Send each client its content and yield each one's answer as it arrives.
+
+        The run and the round are added to the facts. Of several answers of a client the first
+        counts.
+        """
         self._count("down", contents.values())
         awaited = {self.nodes[number]: number for number in contents}
-        by_node = {self.nodes[number]: content for number, content in contents.items()}
-        for node, answer in self._exchange(kind, by_node, schemas, round):
+        about = {"run": self.run, "round": round}
+        by_node = {
+            self.nodes[number]: Content({**content.facts, **about}, content.arrays)
+            for number, content in contents.items()
+        }
+        for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline):
+            if node not in awaited:
+                log.warning("a second reply of node %d to %s of round %d", node, kind, round)
+                continue
             if isinstance(answer, Content):
                 self._count("up", [answer])
             yield awaited.pop(node), answer
+        within = "" if self.deadline is None else f" within {self.deadline:g} s"
         for number in awaited.values():
-            yield number, "no reply arrived"
+            yield number, f"no reply arrived{within}"
 
     def _count(self, way: str, travelled: Collection[Content]) -> None:
         """Add contents to the account of bytes."""
@@ -175,21 +198,28 @@ class Clients:
                 self.sent[name] += sum(content.size(group) for content in travelled)
 
     def _exchange(
-        self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
+        self,
+        kind: str,
+        contents: Mapping[int, Content],
+        schemas: Mapping[str, Schema],
+        round: int,
+        timeout: float | None,
     ) -> Iterator[tuple[int, Answer]]:
         """Yield each node's checked content, or the reason why there is none."""
         messages = (  # packed one by one: each holds an adapter
             Message(records, node, kind, group_id=str(round))
             for node, records in zip(contents, pack_all(contents.values()), strict=True)
         )
-        replies = self.grid.send_and_receive(messages)
+        replies = self.grid.send_and_receive(messages, timeout=timeout)
         for reply in self.progress.track(replies, f"{kind} (clients)", len(contents)):
             node = reply.metadata.src_node_id
             if reply.has_error():
                 yield node, _readable(reply.error.reason or f"error {reply.error.code}")
                 continue
             try:
-                yield node, unpack(reply.content, KINDS[kind].up, schemas)
+                content = unpack(reply.content, KINDS[kind].up, schemas)
+                check_address(content, contents[node])
+                yield node, content
             except BadMessage as error:
                 yield node, _readable(f"its reply was refused: {error}")
 

@@ -1,8 +1,8 @@
-"""What server and sites of a deployment must have alike, compared as digests before the first round.
+"""What server and sites of a deployment must have alike, compared as digests before any round.
 
 A site with another base model, tokenizer or prompt would train an adapter of something else, and
-nothing would fail. Digests are of what a thing *does*, where that can be told, and not of its files: a
-model in other shards, or held in other numbers, is the same model.
+nothing would fail. Digests are of what a thing *does*, where that can be told, and not of its
+files: a model in other shards, or held in other numbers, is the same model.
 """
 
 from __future__ import annotations

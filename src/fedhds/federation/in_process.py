@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -79,9 +80,16 @@ class InProcessGrid(Grid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterator[Message]:
-        """Answer the messages one by one; there is nothing to wait for."""
+        """Answer the messages one by one, as if the clients worked side by side.
+
+        So a client is late if its own work takes longer than ``timeout`` seconds, and its reply
+        is dropped then.
+        """
         for message in messages:
-            yield self._answer(message)
+            started = time.perf_counter()
+            reply = self._answer(message)
+            if timeout is None or time.perf_counter() - started <= timeout:
+                yield reply
 
     def _answer(self, message: Message) -> Message:
         return answer(self._app, message, self._contexts[message.metadata.dst_node_id])

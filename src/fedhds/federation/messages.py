@@ -8,11 +8,15 @@ ids or arrays along the samples, and both sides refuse what the table below does
 an error reply holds words: of ours about the server's message, or the type of the exception. A
 sum or mean over one sample is that sample's own value: a client that holds little tells more.
 
+Every message says its run and, but for the greeting, its round; so does every reply, and one
+that says another is refused: a client that was away may answer what nobody asks any more.
+
 =================  ==============================  ==========================================
 kind               to the client                   back to the server
 =================  ==============================  ==========================================
-``query.hello``    in a deployment digests of      the client's number and how much data it has
-                   what both must have alike
+``query.hello``    its run; in a deployment        the client's number and how much data it has
+                   digests of what both must
+                   have alike
 ``query.select``   one exchange of the selection:  the client's summary, seconds spent
                    the server's last reply; with
                    the first the adapter, and the
@@ -76,21 +80,28 @@ class Kind:
 
 SECONDS = Fact(whole=False)
 
+HELLO_ADDRESS = {"run": Fact()}
+ADDRESS = {"run": Fact(), "round": Fact()}
+SELECT_ADDRESS = ADDRESS | {"step": Fact()}
+"""What a message is about: it goes down, and comes up again as it went down."""
+
 KINDS: Mapping[str, Kind] = {
     HELLO: Kind(
-        down=Part(optional=(HANDSHAKE,)),
-        up=Part({"client": Fact(), "samples": Fact(), "validation": Fact()}),
+        down=Part(HELLO_ADDRESS, optional=(HANDSHAKE,)),
+        up=Part(HELLO_ADDRESS | {"client": Fact(), "samples": Fact(), "validation": Fact()}),
     ),
     SELECT: Kind(
-        down=Part({"round": Fact(), "step": Fact()}, optional=(ADAPTER, SELECTION)),
-        up=Part({"seconds_signals": SECONDS, "seconds_selection": SECONDS}, required=(SELECTION,)),
+        down=Part(SELECT_ADDRESS, optional=(ADAPTER, SELECTION)),
+        up=Part(
+            SELECT_ADDRESS | {"seconds_signals": SECONDS, "seconds_selection": SECONDS},
+            required=(SELECTION,),
+        ),
     ),
     TRAIN: Kind(
-        down=Part(
-            {"round": Fact(), "choose": Fact(), "tune": Fact()}, optional=(ADAPTER, SELECTION)
-        ),
+        down=Part(ADDRESS | {"choose": Fact(), "tune": Fact()}, optional=(ADAPTER, SELECTION)),
         up=Part(
-            {
+            ADDRESS
+            | {
                 "samples": Fact(),
                 "distinct": Fact(),
                 "passes": Fact(),
@@ -105,9 +116,10 @@ KINDS: Mapping[str, Kind] = {
         ),
     ),
     EVALUATE: Kind(
-        down=Part({"round": Fact()}, required=(ADAPTER,)),
+        down=Part(ADDRESS, required=(ADAPTER,)),
         up=Part(
-            {
+            ADDRESS
+            | {
                 "samples": Fact(),
                 "tokens": Fact(),
                 "rouge_l_sum": Fact(whole=False),
@@ -129,6 +141,24 @@ class Content:
     def size(self, group: str) -> int:
         """Return the bytes of a group's arrays; 0 if the message has no such group."""
         return sum(array.nbytes for array in self.arrays.get(group, {}).values())
+
+
+def address(content: Content) -> dict[str, float]:
+    """Return what a message is about, of its facts."""
+    return {name: content.facts[name] for name in SELECT_ADDRESS if name in content.facts}
+
+
+def check_address(reply: Content, asked: Content) -> None:
+    """Refuse a reply to anything else than what was asked.
+
+    Raises
+    ------
+    BadMessage
+        Saying what it answers.
+    """
+    for name, value in address(asked).items():
+        if reply.facts[name] != value:
+            raise BadMessage(f"it answers {name} {reply.facts[name]:.0f}, not {name} {value:.0f}")
 
 
 def pack(content: Content) -> RecordDict:

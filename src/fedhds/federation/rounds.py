@@ -46,9 +46,11 @@ class Rounds:
     """How a run goes: its methods and its numbers.
 
     ``samples`` and ``share`` are the two ways to say a budget (at most one is set);
-    ``tune`` False only selects. ``every``, ``patience`` and ``validation_clients`` are the
-    evaluation's. ``codec`` writes adapters for the wire. In ``folder`` adapters wait that
-    arrive before their turn (None: where the system keeps temporary files).
+    ``tune`` False only selects. ``quorum`` is the share of a round's planned clients that must
+    get through it, ``over_sampling`` the share of further ones that are asked. ``every``,
+    ``patience`` and ``validation_clients`` are the evaluation's. ``codec`` writes adapters for
+    the wire. In ``folder`` adapters wait that arrive before their turn (None: where the system
+    keeps temporary files).
     """
 
     method: SelectionMethod
@@ -57,6 +59,8 @@ class Rounds:
     rounds: int
     fraction: float
     seed: int
+    quorum: float = 0.0
+    over_sampling: float = 0.0
     samples: int | None = None
     share: float | None = None
     tune: bool = True
@@ -68,7 +72,11 @@ class Rounds:
 
 @dataclass
 class RoundRecord:
-    """What happened in one round: a line of ``rounds.jsonl``."""
+    """What happened in one round: a line of ``rounds.jsonl``.
+
+    ``failed`` says why clients did not get through it, ``dropped_replies`` the same of those
+    whose reply to something else was missing or refused, by what it was.
+    """
 
     round: int
     clients: list[int]
@@ -77,19 +85,36 @@ class RoundRecord:
     skipped_steps: int = 0
     loss: float | None = None
     failed: dict[int, str] = field(default_factory=dict)
+    dropped_replies: dict[str, dict[int, str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     selection: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     evaluation: dict[str, Any] | None = None
 
+    def note(self, of: str, failed: Mapping[Any, str]) -> None:
+        """Note whose replies were dropped, if any were."""
+        if failed:
+            self.dropped_replies[of] = {int(client): reason for client, reason in failed.items()}
 
-class EveryClientFailed(Exception):
-    """No client of a round got through it; ``failed`` says why, by client."""
 
-    def __init__(self, failed: Mapping[int, str]) -> None:
-        super().__init__(f"every client failed ({'; '.join(dict.fromkeys(failed.values()))})")
-        self.failed = failed
+FIRST_ATTEMPT, SECOND_ATTEMPT = "first attempt", "second attempt"
+EVALUATION, EVALUATION_BEFORE = "evaluation", "evaluation before round 1"
+"""What replies are dropped of, beside a round that is finished."""
+
+
+class TooFewClients(Exception):
+    """Fewer clients got through a round than it needs; ``failed`` says why, by client."""
+
+    def __init__(self, failed: Mapping[int, str], through: int, needed: int) -> None:
+        many = f"only {through} of at least {needed} clients got through it"
+        super().__init__(_with_reasons(many if through else "every client failed", failed))
+        self.failed = dict(failed)
+
+
+def _with_reasons(what: str, failed: Mapping[int, str]) -> str:
+    """Add each reason once."""
+    return f"{what} ({'; '.join(dict.fromkeys(failed.values()))})"
 
 
 Unseen = Callable[[Arrays], dict[str, Any]]
@@ -116,7 +141,7 @@ def play(
     Raises
     ------
     RunFailed
-        If every client of a round failed twice, or an adapter has no finite loss any more;
+        If too few clients got through a round twice, or an adapter has no finite loss any more;
         ``state.adapter`` is the last good one.
     """
     clients.sent = state.sent  # one account for all attempts and sessions
@@ -130,10 +155,13 @@ def play(
             progress.say("stopped", f"stopped early: {rounds.patience} evaluations without a gain")
             break
         record = _play_twice(clients, state, rounds, number, progress)
+        if number == 1 and state.before:
+            record.note(EVALUATION_BEFORE, state.before.get("failed", {}))
         state.round = number
         if rounds.tune and _is_evaluated(record.round, rounds):
             found = evaluate(clients, state, rounds, unseen)
             record.evaluation = summarise(found)
+            record.note(EVALUATION, found["failed"])
             _keep_best(state, found)
         state.lines.append(json.dumps(vars(record), ensure_ascii=False))
         save(state)
@@ -144,18 +172,20 @@ def play(
 def _play_twice(
     clients: Clients, state: RunState, rounds: Rounds, number: int, progress: Progress
 ) -> RoundRecord:
-    """Play a round; if every client fails, play it once more and then give up."""
+    """Play a round; if too few clients get through it, play it once more and then give up."""
     try:
         return play_round(clients, state, rounds, number)
-    except EveryClientFailed as error:
+    except TooFewClients as error:
         progress.say("retry", f"round {number}: {error}; it is played again", round=number)
         state.counts.update(repeated_rounds=1, failures=len(error.failed))
-        remark = f"played again, as at first {error}"
+        first = error
     try:
         record = play_round(clients, state, rounds, number)
-    except EveryClientFailed as error:
-        raise RunFailed(f"round {number} failed twice: {error}") from error
-    record.remarks.append(remark)
+    except TooFewClients as error:
+        dropped = {FIRST_ATTEMPT: first.failed, SECOND_ATTEMPT: error.failed}
+        raise RunFailed(f"round {number} failed twice: {error}", dropped) from error
+    record.remarks.append(f"played again, as at first {first}")
+    record.note(FIRST_ATTEMPT, first.failed)
     return record
 
 
@@ -164,21 +194,23 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
 
     Raises
     ------
-    EveryClientFailed
-        If no client got through; ``state`` still holds the adapter of the round before.
+    TooFewClients
+        If fewer got through than the quorum, or none; ``state`` still holds the adapter of the
+        round before.
     """
     bytes_before, seconds_before = Counter(clients.sent), dict(state.seconds)
     schedule = rounds.method.schedule(number, rounds.rounds)
     record = RoundRecord(number, sample_clients(clients, rounds, schedule, number))
-    told, method_state = exchange(clients, state, rounds, record, schedule)
-    train(clients, state, rounds, record, schedule, told)
+    needed = count_needed(clients, rounds, schedule)
+    told, method_state = exchange(clients, state, rounds, record, schedule, needed)
+    train(clients, state, rounds, record, schedule, told, needed)
     if schedule.action == "choose":
         state.method = method_state
         record.remarks += rounds.method.remarks(method_state)
         record.selection = {n: a.item() for n, a in method_state.items() if a.size == 1}
     if not record.samples:
         record.remarks.append("nothing was selected, so nothing was trained")
-    elif told_short := _shortfall(clients, rounds, record, schedule):
+    elif told_short := _shortfall(_budget(clients, rounds, told), rounds, record, schedule):
         record.remarks.append(told_short)
     record.bytes = dict(clients.sent - bytes_before)
     record.seconds = {k: round(v - seconds_before.get(k, 0), 6) for k, v in state.seconds.items()}
@@ -189,25 +221,54 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
 
 
 def sample_clients(clients: Clients, rounds: Rounds, schedule: Schedule, number: int) -> list[int]:
-    """Draw a round's clients: the fraction rounded up, at least one, ascending (step 1)."""
+    """Draw a round's clients: the fraction rounded up, at least one, ascending (step 1).
+
+    Those that are asked beyond the fraction are drawn apart, so that the planned ones stay
+    the same with and without them.
+    """
     everyone = clients.numbers
     if schedule.clients == "all":
         return everyone
     count = count_sampled(len(everyone), rounds.fraction)
     rng = generator(rounds.seed, "sample-clients", round=number)
-    return sorted(int(client) for client in rng.choice(everyone, size=count, replace=False))
+    planned = [int(client) for client in rng.choice(everyone, size=count, replace=False)]
+    others = sorted(set(everyone) - set(planned))
+    further = min(len(others), _rounded_up(rounds.over_sampling * count))
+    rng = generator(rounds.seed, "over-sample-clients", round=number)
+    if further:
+        planned += [int(client) for client in rng.choice(others, size=further, replace=False)]
+    return sorted(planned)
 
 
 def count_sampled(clients: int, fraction: float) -> int:
-    """Return how many clients take part in a round."""
+    """Return how many clients are planned to take part in a round."""
+    return max(1, _rounded_up(fraction * clients))
+
+
+def count_needed(clients: Clients, rounds: Rounds, schedule: Schedule) -> int:
+    """Return how many clients must get through a round: the quorum of the planned ones."""
+    everyone = len(clients.numbers)
+    planned = everyone if schedule.clients == "all" else count_sampled(everyone, rounds.fraction)
+    return max(1, _rounded_up(rounds.quorum * planned))
+
+
+def _rounded_up(product: float) -> int:
     # a product such as .05 * 60 may come out a hair above the whole number that it is
-    return max(1, math.ceil(fraction * clients - 1e-9))
+    return math.ceil(product - 1e-9)
 
 
 def exchange(
-    clients: Clients, state: RunState, rounds: Rounds, record: RoundRecord, schedule: Schedule
+    clients: Clients,
+    state: RunState,
+    rounds: Rounds,
+    record: RoundRecord,
+    schedule: Schedule,
+    needed: int,
 ) -> tuple[dict[int, Content], State]:
-    """Play the selection's exchanges (steps 2 to 7).
+    """Play the selection's exchanges (steps 2 to 7); ``needed`` clients must get through.
+
+    A client whose answer is missing or late is not asked again in this round: the server
+    knows nothing of what it chooses among.
 
     Returns
     -------
@@ -221,9 +282,8 @@ def exchange(
     adapter: dict[str, Arrays] = {ADAPTER: rounds.codec.encode(state.adapter)}
     if schedule.action == "keep":
         return {client: Content(arrays=adapter) for client in record.clients}, method_state
-    budget = _budget(clients, rounds, record.clients)
     if not method.steps:
-        quotas = _quotas(clients, method, record, budget)
+        quotas = _quotas(clients, rounds, record.clients)
         return {
             c: Content(arrays=adapter | quotas.get(c, {})) for c in record.clients
         }, method_state
@@ -232,16 +292,16 @@ def exchange(
     first = adapter | ({SELECTION: stage} if stage else {})
     received: dict[int, dict[str, Arrays]] = dict.fromkeys(record.clients, first)
     for step, exchanged in enumerate(method.steps):
-        facts = {"round": number, "step": step}
-        contents = {client: Content(facts, arrays) for client, arrays in received.items()}
+        contents = {client: Content({"step": step}, arrays) for client, arrays in received.items()}
         replies, failed = clients.ask(SELECT, contents, {SELECTION: exchanged.summary}, number)
         record.failed |= failed
-        if not replies:
-            raise EveryClientFailed(record.failed)
+        if len(replies) < needed:
+            raise TooFewClients(record.failed, len(replies), needed)
         for name in ("signals", "selection"):
             state.seconds[name] += sum(r.facts[f"seconds_{name}"] for r in replies.values())
         started = time.perf_counter()
         summaries = {client: reply.arrays[SELECTION] for client, reply in replies.items()}
+        budget = _budget(clients, rounds, replies)
         rng = generator(rounds.seed, f"choose-{step}", round=number)
         method_state, answers = exchanged.server(method_state, summaries, budget, rng)
         received = {client: {SELECTION: answers[client]} for client in replies}
@@ -256,10 +316,10 @@ def train(
     record: RoundRecord,
     schedule: Schedule,
     told: Mapping[int, Content],
+    needed: int,
 ) -> None:
     """Let the clients choose and tune, and merge their adapters (steps 7 to 9)."""
-    choose = int(schedule.action == "choose")
-    facts = {"round": record.round, "choose": choose, "tune": int(rounds.tune)}
+    facts = {"choose": int(schedule.action == "choose"), "tune": int(rounds.tune)}
     contents = {client: Content(facts, content.arrays) for client, content in told.items()}
     merged = tune_and_merge(
         clients,
@@ -271,8 +331,8 @@ def train(
         record.round,
     )
     record.failed |= merged.failed
-    if not merged.facts:
-        raise EveryClientFailed(record.failed)
+    if len(merged.facts) < needed:
+        raise TooFewClients(record.failed, len(merged.facts), needed)
     _account(state, record, merged)
 
 
@@ -304,37 +364,43 @@ def evaluate(
         the last good one again.
     """
     started = time.perf_counter()
-    found: Evaluation = {"round": state.round, "unseen": None, "validation": None}
+    found: Evaluation = {"round": state.round, "unseen": None, "validation": None, "failed": {}}
     if unseen is not None:
         found["unseen"] = unseen(state.adapter)
         if not math.isfinite(found["unseen"]["loss_mean"]):
-            _give_up(state, "its loss on the unseen tasks is not finite")
-    asked = _validation_clients(clients, rounds)
-    if asked:
-        sent = rounds.codec.encode(state.adapter)  # what clients would begin the next round with
-        content = Content({"round": state.round}, {ADAPTER: sent})
-        replies, failed = clients.ask(EVALUATE, dict.fromkeys(asked, content), {}, state.round)
-        sums = {
-            c: reply.facts
-            for c, reply in replies.items()
-            if _is_score(reply, clients.validation[c])
-        }
-        state.counts["failures"] += len(asked) - len(sums)
-        if not sums:
-            reasons = failed or dict.fromkeys(asked, "its scores contradict each other")
-            _give_up(state, str(EveryClientFailed(reasons)))
-        samples = sum(fact["samples"] for fact in sums.values())
-        found["validation"] = {
-            "samples": int(samples),
-            "rouge_l": sum(fact["rouge_l_sum"] for fact in sums.values()) / samples,
-            "loss": _loss(sums, sums),
-            "by_client": {
-                str(c): {key: fact[key] for key in ("loss_sum", "tokens")}
-                for c, fact in sums.items()
-            },
-        }
+            _give_up(state, "its loss on the unseen tasks is not finite", {})
+    if asked := _validation_clients(clients, rounds):
+        found["validation"], failed = _validate(clients, state, rounds, asked)
+        found["failed"] = {str(client): reason for client, reason in failed.items()}
     state.seconds["evaluation"] += time.perf_counter() - started
     return found
+
+
+def _validate(
+    clients: Clients, state: RunState, rounds: Rounds, asked: list[int]
+) -> tuple[dict[str, Any], dict[int, str]]:
+    """Let clients score the state's adapter; return their sums and why others' are missing."""
+    sent = rounds.codec.encode(state.adapter)  # what clients would begin the next round with
+    contents = dict.fromkeys(asked, Content(arrays={ADAPTER: sent}))
+    replies, failed = clients.ask(EVALUATE, contents, {}, state.round)
+    sums = {
+        c: reply.facts for c, reply in replies.items() if _is_score(reply, clients.validation[c])
+    }
+    wrong = dict.fromkeys(replies.keys() - sums.keys(), "its scores contradict each other")
+    failed = dict(sorted({**failed, **wrong}.items()))
+    state.counts["failures"] += len(failed)
+    if not sums:
+        _give_up(state, _with_reasons("every client failed", failed), failed)
+    samples = sum(fact["samples"] for fact in sums.values())
+    validation = {
+        "samples": int(samples),
+        "rouge_l": sum(fact["rouge_l_sum"] for fact in sums.values()) / samples,
+        "loss": _loss(sums, sums),
+        "by_client": {
+            str(c): {key: fact[key] for key in ("loss_sum", "tokens")} for c, fact in sums.items()
+        },
+    }
+    return validation, failed
 
 
 def summarise(found: Evaluation) -> dict[str, Any]:
@@ -360,10 +426,11 @@ def _is_score(reply: Content, samples: int) -> bool:
     return facts["samples"] == samples and possible
 
 
-def _give_up(state: RunState, reason: str) -> NoReturn:
+def _give_up(state: RunState, reason: str, failed: Mapping[int, str]) -> NoReturn:
     """End the run over an adapter that cannot be evaluated, going back to the last good one."""
     state.adapter = state.best_adapter
-    raise RunFailed(f"the adapter after round {state.round} cannot be evaluated: {reason}")
+    reason = f"the adapter after round {state.round} cannot be evaluated: {reason}"
+    raise RunFailed(reason, {EVALUATION: failed} if failed else {})
 
 
 def _keep_best(state: RunState, found: Evaluation) -> None:
@@ -392,8 +459,8 @@ def _validation_clients(clients: Clients, rounds: Rounds) -> list[int]:
     return sorted(int(c) for c in rng.choice(holding, rounds.validation_clients, replace=False))
 
 
-def _budget(clients: Clients, rounds: Rounds, taking_part: list[int]) -> int | None:
-    """Return how many samples a round's clients are to select together."""
+def _budget(clients: Clients, rounds: Rounds, taking_part: Iterable[int]) -> int | None:
+    """Return how many samples clients are to select together."""
     if rounds.share is not None:
         held = sum(clients.samples[client] for client in taking_part)
         return max(1, round(rounds.share * held))
@@ -401,10 +468,9 @@ def _budget(clients: Clients, rounds: Rounds, taking_part: list[int]) -> int | N
 
 
 def _shortfall(
-    clients: Clients, rounds: Rounds, record: RoundRecord, schedule: Schedule
+    asked: int | None, rounds: Rounds, record: RoundRecord, schedule: Schedule
 ) -> str | None:
     """Say so where fewer samples were chosen than asked for, as by a filter or failed clients."""
-    asked = _budget(clients, rounds, record.clients)
     chooses = schedule.action == "choose" and rounds.method.budget != "ignored"
     if asked is None or not chooses or record.samples >= asked:
         return None
@@ -412,16 +478,17 @@ def _shortfall(
 
 
 def _quotas(
-    clients: Clients, method: SelectionMethod, record: RoundRecord, budget: int | None
+    clients: Clients, rounds: Rounds, taking_part: list[int]
 ) -> dict[int, dict[str, Arrays]]:
-    """Divide a budget over a round's clients by what they choose among, for local methods."""
+    """Divide the budget over a round's clients by what they choose among, for local methods."""
+    budget = _budget(clients, rounds, taking_part)
     if budget is None:
         return {}
-    held = [method.held(clients.samples[client]) for client in record.clients]
+    held = [rounds.method.held(clients.samples[client]) for client in taking_part]
     shares = apportion(budget, held)
     return {
         client: {SELECTION: {"quota": np.array([share])}}
-        for client, share in zip(record.clients, shares, strict=True)
+        for client, share in zip(taking_part, shares, strict=True)
     }
 
 
@@ -442,5 +509,7 @@ def _tell(record: RoundRecord, rounds: int, progress: Progress) -> None:
         parts.append(f"validation loss {record.evaluation['validation']['loss']:.3f}")
     if record.failed:
         parts.append(f"{len(record.failed)} failed")
+    if missing := record.dropped_replies.get(EVALUATION):
+        parts.append(f"{len(missing)} did not evaluate")
     parts += record.remarks
     progress.say("round", ", ".join(parts), **vars(record))

@@ -16,19 +16,28 @@ Play = Callable[[ServerApp], None]
 """Runs a ServerApp over the clients of an engine."""
 
 
-def build_server_app(lead: Callable[[Clients], None], progress: Progress) -> ServerApp:
+def build_server_app(
+    lead: Callable[[Clients], None],
+    progress: Progress,
+    run: int = 0,
+    deadline: float | None = None,
+) -> ServerApp:
     """Build Flower's ServerApp.
 
     Parameters
     ----------
     lead : callable
         What the server does with its clients, which it has not greeted yet.
+    run : int
+        The run's number.
+    deadline : float or None
+        Seconds that clients have for a message of a round.
     """
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        lead(Clients(grid, progress))
+        lead(Clients(grid, progress, run, deadline))
 
     return app
 

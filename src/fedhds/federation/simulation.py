@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -130,7 +131,16 @@ class SimulationGrid(InProcessGrid):
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> Iterator[Message]:
-        """Send each message as soon as a process is free, and yield replies as they come."""
+        """Send each message as soon as a process is free, and yield replies as they come.
+
+        As in `InProcessGrid`, a client's own time decides whether it is late.
+        """
+        for reply, seconds in self._replies_to(messages):
+            if timeout is None or seconds <= timeout:
+                yield reply
+
+    def _replies_to(self, messages: Iterable[Message]) -> Iterator[tuple[Message, float]]:
+        """Yield replies as they come, with the seconds that each took its client."""
         busy: dict[Any, tuple[Any, Message]] = {}
         for message in messages:
             if not self._idle:
@@ -144,7 +154,7 @@ class SimulationGrid(InProcessGrid):
     def _answer(self, message: Message) -> Message:
         return next(self.send_and_receive([message]))
 
-    def _receive(self, busy: dict[Any, tuple[Any, Message]]) -> Message:
+    def _receive(self, busy: dict[Any, tuple[Any, Message]]) -> tuple[Message, float]:
         """Wait for the next reply and take its process back."""
         ray = _ray()
         [first], _ = ray.wait(list(busy))
@@ -152,17 +162,17 @@ class SimulationGrid(InProcessGrid):
         node = message.metadata.dst_node_id
         try:
             reply: Message
-            reply, self._contexts[node], errors = ray.get(first)
+            reply, self._contexts[node], errors, seconds = ray.get(first)
         except ray.exceptions.RayError as error:
             log.error("the process of node %d is gone: %s", node, error)
             ray.kill(host)
             self._idle.append(self._start())
             reason = f"its process died ({type(error).__name__})"
-            return Message(Error(CLIENT_CRASHED, reason), reply_to=message)
+            return Message(Error(CLIENT_CRASHED, reason), reply_to=message), 0.0
         for line in errors:
             log.error("%s", line)
         self._idle.append(host)
-        return reply
+        return reply, seconds
 
 
 class _Host:
@@ -173,10 +183,13 @@ class _Host:
         self._errors = _Errors()
         logging.getLogger().addHandler(self._errors)
 
-    def answer(self, message: Message, context: Context) -> tuple[Message, Context, list[str]]:
-        """Return the reply, the client's context, and the errors to log where it shows."""
+    def answer(
+        self, message: Message, context: Context
+    ) -> tuple[Message, Context, list[str], float]:
+        """Return the reply, the client's context, the errors to log where it shows, and seconds."""
+        started = time.perf_counter()
         reply = answer(self._app, message, context)
-        return reply, context, self._errors.take()
+        return reply, context, self._errors.take(), time.perf_counter() - started
 
 
 class _Errors(logging.Handler):

@@ -1,8 +1,8 @@
 """Flower's SuperLink, as a federation of organisations should run it.
 
-Flower serves three interfaces on one port: the sites' (Fleet), the operator's (Control: start a run,
-register a site) and the ServerApp's (Runtime). Only the sites' asks who is there; whoever reaches
-the operator's can run code on this machine. So here all but the sites' answers this machine alone.
+Flower serves three interfaces on one port: the sites' (Fleet), the operator's (Control: start a
+run, register a site) and the ServerApp's (Runtime). Only the sites' asks who is there; whoever
+reaches the operator's can run code on this machine. So here the others answer this machine alone.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ KINDS = (
     "client that failed in a round",
     "round that was played again",
     "training step skipped",
+    "reply that was dropped",
     REMARK,
 )
 
@@ -68,7 +69,7 @@ def _of_run(run: Run) -> Iterator[tuple[str, str, int]]:
     for warning in summary.get("warnings") or ():
         yield KINDS[4], str(warning), 1
     if again := summary.get("repeated_rounds"):
-        yield KINDS[6], "every client failed at first", int(again)
+        yield KINDS[6], "too few clients got through it at first", int(again)
     yield from _of_rounds(run)
 
 
@@ -78,8 +79,11 @@ def _of_rounds(run: Run) -> Iterator[tuple[str, str, int]]:
             yield KINDS[5], f"client {client}: {reason}", 1
         if skipped := line.get("skipped_steps"):
             yield KINDS[7], "it had no finite loss or no token to learn", int(skipped)
+        for of, dropped in (line.get("dropped_replies") or {}).items():
+            for client, reason in dropped.items():
+                yield KINDS[8], f"{of}, client {client}: {reason}", 1
         for remark in line.get("remarks") or ():
-            yield KINDS[8], str(remark), 1
+            yield REMARK, str(remark), 1
 
 
 def _range(counts: Sequence[int]) -> str:
