@@ -15,11 +15,23 @@ from pydantic import ValidationError
 from fedhds import registry
 from fedhds.config.oddities import notices
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
+from fedhds.config.policy import asked, load_policy
 from fedhds.config.sections import METHOD_KINDS, Config, MethodSection, method_name, name_key
 from fedhds.config.text import override_key, read_yaml
 from fedhds.types import SignalModel, UserError
 
-__all__ = ["METHOD_KINDS", "Config", "build", "load", "notices", "parse", "read", "read_yaml"]
+__all__ = [
+    "METHOD_KINDS",
+    "Config",
+    "asked",
+    "build",
+    "load",
+    "load_policy",
+    "notices",
+    "parse",
+    "read",
+    "read_yaml",
+]
 
 
 def load(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, Error, Message
+from flwr.app import Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedhds.evaluation.scores import evaluate
@@ -18,6 +18,7 @@ from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.messages import (
     ADAPTER,
     EVALUATE,
+    FACTS,
     HELLO,
     KINDS,
     QUOTA,
@@ -31,6 +32,7 @@ from fedhds.federation.messages import (
     read_facts,
     unpack,
 )
+from fedhds.federation.site_guard import UNGUARDED, Clock, Guard, Refused, TimedProgress
 from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
@@ -61,7 +63,8 @@ log = logging.getLogger(__name__)
 class Site:
     """One client: its data, its models, its settings and its disk.
 
-    ``adapter_schema`` is what the codec makes of the model's adapter.
+    ``adapter_schema`` is what the codec makes of the model's adapter; ``guard`` keeps the site's
+    policy.
     """
 
     client: int
@@ -79,46 +82,93 @@ class Site:
     progress: Progress
     codec: Codec
     adapter_schema: Schema
+    guard: Guard = UNGUARDED
 
 
-def build_client_app(open_site: Callable[[Context], Site]) -> ClientApp:
+def build_client_app(
+    open_site: Callable[[Context], Site],
+    open_guard: Callable[[Context], Guard] = lambda _: UNGUARDED,
+) -> ClientApp:
     """Build Flower's ClientApp.
 
     Parameters
     ----------
     open_site : callable
         Gives the client's site for Flower's context (whose ``partition-id`` tells which).
+    open_guard : callable
+        Gives what keeps the site's policy, before the site is opened; without, all is allowed.
     """
     app = ClientApp()
-    app.query("hello")(_answering(HELLO, open_site, _hello))
-    app.query("select")(_answering(SELECT, open_site, _select))
-    app.train()(_answering(TRAIN, open_site, _train))
-    app.evaluate()(_answering(EVALUATE, open_site, _evaluate))
+    for kind, register, handle in (
+        (HELLO, app.query("hello"), _hello),
+        (SELECT, app.query("select"), _select),
+        (TRAIN, app.train(), _train),
+        (EVALUATE, app.evaluate(), _evaluate),
+    ):
+        register(_answering(kind, open_site, open_guard, handle))
     return app
 
 
 def _answering(
-    kind: str, open_site: Callable[[Context], Site], handle: Callable[[Site, Content], Content]
+    kind: str,
+    open_site: Callable[[Context], Site],
+    open_guard: Callable[[Context], Guard],
+    handle: Callable[[Site, Content], Content],
 ) -> Callable[[Message, Context], Message]:
-    """Wrap a handler: open the site, check what arrived, pack what goes back.
+    """Wrap a handler: let the guard look, open the site, check what arrived, pack what goes back.
 
     An error's own words may quote private data, so only those about the server's own
-    message travel; of any other error the type does, and the rest is logged here.
+    message travel, and refusals; of any other error the type does, and the rest is logged here.
+    What goes back is kept in the ledger first; what cannot be kept does not leave.
     """
 
+    def respond(
+        message: Message, context: Context, guard: Guard, clock: Clock | None
+    ) -> RecordDict:
+        site = replace(open_site(context), guard=guard)
+        site = site if clock is None else _timed(site, clock)
+        content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
+        return pack(handle(site, content))
+
     def answer(message: Message, context: Context) -> Message:
+        started, round, guard = time.perf_counter(), _round_of(message), UNGUARDED
+        outcome: RecordDict | Refused | str
         try:
-            site = open_site(context)
-            content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
-            return Message(pack(handle(site, content)), reply_to=message)
+            guard = open_guard(context)
+            clock = guard.admit(message.content, round, started)
+            outcome = respond(message, context, guard, clock)
+            guard.check_departure(outcome)
+        except Refused as refused:
+            log.warning("%s of round %d: %s", kind, round, refused)
+            outcome = refused
         except BadMessage as error:
-            reason = str(error)
+            outcome = str(error)
         except Exception as error:
             log.exception("%s failed", kind)
-            reason = type(error).__name__
-        return Message(Error(code=FAILED, reason=reason), reply_to=message)
+            outcome = type(error).__name__
+        try:
+            guard.keep(outcome, kind, round, time.perf_counter() - started)
+        except Exception:
+            log.exception("what leaves cannot be written down, so it does not leave")
+            outcome = "the site cannot write down what leaves it, so nothing does"
+        sent = outcome if isinstance(outcome, RecordDict) else Error(FAILED, str(outcome))
+        return Message(sent, reply_to=message)
 
     return answer
+
+
+def _round_of(message: Message) -> int:
+    """Return the round that the server says a message is of; 0 if it says none."""
+    facts = message.content.get(FACTS)
+    round = facts.get("round", 0) if isinstance(facts, MetricRecord) else 0
+    return round if isinstance(round, int) else 0
+
+
+def _timed(site: Site, clock: Clock) -> Site:
+    """Let a site stop when its time is over, in tuning, scoring and reading signals."""
+    progress = TimedProgress(site.progress, clock)
+    readers = {name: replace(each, progress=progress) for name, each in site.readers.items()}
+    return replace(site, progress=progress, readers=readers)
 
 
 def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
@@ -137,7 +187,11 @@ def _schemas(site: Site, kind: str, message: Message) -> dict[str, Schema]:
 def _hello(site: Site, content: Content) -> Content:
     data = site.data
     return Content(
-        {"client": site.client, "samples": len(data.train), "validation": len(data.validation)}
+        {
+            "client": site.client,
+            "samples": len(data.train),
+            "validation": site.guard.tellable(len(data.validation)),
+        }
     )
 
 
@@ -175,6 +229,7 @@ def _train(site: Site, content: Content) -> Content:
         return Content(_counts(site, coreset, kept, round) | idle | seconds)
     numbers = site.seed, site.client, round
     try:
+        site.guard.check_tuning(len(samples))
         result = tune(site.model, samples, coreset.weights, site.tuning, *numbers, site.progress)
     except Exception:  # rounds that do not choose shall have the coreset all the same
         _keep(site, coreset, _used(kept), round)
@@ -194,6 +249,7 @@ def _train(site: Site, content: Content) -> Content:
 def _evaluate(site: Site, content: Content) -> Content:
     """Score the adapter on the validation samples; only sums leave."""
     started = time.perf_counter()
+    site.guard.check_scores(len(site.data.validation))
     set_adapter_arrays(site.model, site.codec.decode(content.arrays[ADAPTER]))
     scores = evaluate(
         site.model, site.data.validation, site.max_new_tokens, site.batch_size, site.progress
