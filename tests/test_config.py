@@ -297,8 +297,8 @@ def test_broken_override_is_quoted(override, problem):
         ("model: {name: a, name: b}\n", ": not valid YAML: the key 'name' stands twice (line 1)"),
         ("seed: [1\n", ": not valid YAML: while parsing a flow sequence, expected"),
         ("seed: 1\n---\nseed: 2\n", ": not valid YAML: expected a single document in the stream"),
-        ("- seed\n", ": a config is a mapping of sections, not a list"),
-        ("seed\n", ": a config is a mapping of sections, not a str"),
+        ("- seed\n", ": a config is a mapping of keys, not a list"),
+        ("seed\n", ": a config is a mapping of keys, not a str"),
     ],
 )
 def test_broken_file_is_named(tmp_path, text, problem):

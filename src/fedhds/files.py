@@ -68,6 +68,21 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
         file.write("".join(f"{line}\n" for line in lines))
 
 
+def append_durably(path: Path, line: str) -> None:
+    """Add a line to a text file and wait until it is on the disk.
+
+    It begins a line of its own even where a crash tore the one before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     with replacing(path) as temporary:

@@ -292,6 +292,20 @@ class SelectionMethod(Protocol):
         return True
 
     @property
+    def described_group(self) -> int | None:
+        """The smallest group of samples of which numbers leave a client; None if none do.
+
+        What the number of a client's samples alone decides describes none. A method with
+        exchanges that does not say otherwise may describe single samples.
+        """
+        return 1 if self.steps else None
+
+    @property
+    def noise(self) -> float:
+        """The variance of the noise on what describes groups."""
+        return 0.0
+
+    @property
     @abstractmethod
     def budget(self) -> Literal["required", "optional", "ignored"]:
         """Whether the method can do without a number of samples to select."""

@@ -308,3 +308,60 @@ def test_schedule_answers_for_every_round(method):
         if schedule.stage is not None:
             stage, stages = schedule.stage
             assert 1 <= stage <= stages <= 10
+
+
+def test_a_method_describes_nothing_exactly_if_it_has_no_exchange(method):
+    assert (method.described_group is None) == (not method.steps)
+
+
+def told(method, signals, received=None):
+    """Play the client half alone; return all its summaries, and what the server replied.
+
+    ``received`` are the replies to give in place of the server's.
+    """
+    named = method.schedule(1, 3).stage
+    stage = {} if named is None else {"stage": np.array(named)}
+    replies, summaries, memory, state = [stage], [], {}, dict(stage)
+    for number, step in enumerate(method.steps):
+        given = replies[number] if received is None else received[number]
+        summary, memory = step.client(signals, given, memory, generator(0, f"told-{number}"))
+        summaries.append(summary)
+        if received is None:
+            state, answers = step.server(state, {0: summary}, 10, generator(0, "server"))
+            replies.append(answers[0])
+    return summaries, replies
+
+
+def flat(summaries, kind=np.number):
+    """Put all numbers of summaries (of a kind) end to end."""
+    arrays = [summary[name] for summary in summaries for name in sorted(summary)]
+    chosen = [array.ravel() for array in arrays if np.issubdtype(array.dtype, kind)]
+    return np.concatenate(chosen).astype(np.float64)
+
+
+def test_of_fewer_samples_than_a_method_describes_it_tells_their_number_alone(method):
+    for samples in range(method.described_group or 0):
+        signals = signals_of(method, [samples, samples])  # as many, but others
+        one, replies = told(method, signals[0])
+        other, _ = told(method, signals[1], replies)
+        assert flat(one).tolist() == flat(other).tolist()
+
+
+def test_every_number_that_leaves_is_of_as_many_samples_as_are_declared(method):
+    """A number is of those samples by which it changes if they change a little; counts do not."""
+    if (method.described_group or 1) == 1:
+        pytest.skip("single samples may be described, or nothing is")
+    samples = 10
+    signals = signals_of(method, [samples])[0]
+    summaries, replies = told(method, signals)
+    before, changes = flat(summaries, np.floating), []
+    for sample in range(samples):
+        moved = {name: array.copy() for name, array in signals.arrays.items()}
+        for array in (array for array in moved.values() if array.dtype != object):
+            array[sample] += 1e-4 * generator(0, "moved").normal(size=array[sample].shape)
+        after = flat(told(method, Signals(samples, moved), replies)[0], np.floating)
+        # where there are other groups now, all of them hang on this sample
+        changes.append(after != before if len(after) == len(before) else np.ones(len(before)))
+    behind = np.sum(changes, axis=0)
+    assert behind.any()
+    assert (behind[behind > 0] >= method.described_group).all()

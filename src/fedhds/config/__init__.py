@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from fedhds import registry
 from fedhds.config.oddities import notices
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
+from fedhds.config.policy import asked, load_policy
 from fedhds.config.sections import (
     METHOD_KINDS,
     SITE_NAME,
@@ -30,10 +31,12 @@ from fedhds.types import Preset, SignalModel, UserError
 __all__ = [
     "METHOD_KINDS",
     "Config",
+    "asked",
     "build",
     "check_sites",
     "from_text",
     "load",
+    "load_policy",
     "notices",
     "parse",
     "read",

@@ -134,6 +134,8 @@ class SelectionConfig(MethodSection):
 
 
 SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What a site may be called: it stands as it is in sentences that travel."""
+
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
 
 

@@ -12,24 +12,24 @@ import yaml
 from fedhds.types import UserError
 
 
-def read_yaml(path: str | Path | None) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping; None gives an empty one."""
+def read_yaml(path: str | Path | None, what: str = "config") -> dict[str, Any]:
+    """Read a YAML file that holds one mapping; None gives an empty one. ``what`` names it."""
     if path is None:
         return {}
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserError(f"there is no config file '{path}'") from error
+        raise UserError(f"there is no {what} file '{path}'") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the config file '{path}': {error}") from error
-    return from_text(text, str(path))
+        raise UserError(f"cannot read the {what} file '{path}': {error}") from error
+    return from_text(text, str(path), what)
 
 
-def from_text(text: str, name: str) -> dict[str, Any]:
-    """Read YAML that holds one mapping; ``name`` is what messages call it by."""
+def from_text(text: str, name: str, what: str = "config") -> dict[str, Any]:
+    """Read YAML that holds one mapping; messages call it by ``name``."""
     plain = _from_yaml(text, f"{name}:")
     if plain is not None and not isinstance(plain, dict):
-        raise UserError(f"{name}: a config is a mapping of sections, not a {type(plain).__name__}")
+        raise UserError(f"{name}: a {what} is a mapping of keys, not a {type(plain).__name__}")
     return plain or {}
 
 

@@ -28,10 +28,10 @@ def client_app(folder: Path) -> ClientApp:
 
 def own_app() -> ClientApp:
     """Build the ClientApp that answers from this process's own model and data."""
-    from fedhds.deployment.site import open_site
+    from fedhds.deployment.site import open_guard, open_site
     from fedhds.federation.client_app import build_client_app
 
-    return build_client_app(open_site)
+    return build_client_app(open_site, open_guard)
 
 
 def server_app(folder: Path) -> ServerApp:

@@ -225,8 +225,8 @@ def _write_private(
         file.write(text)
 
 
-def _template(name: str, **values: str) -> str:
+def _template(file: str, **values: str) -> str:
     """Fill in one of the package's own files."""
-    path = files("fedhds") / "assets" / "kit" / name
+    path = files("fedhds") / "assets" / "kit" / file
     mapping: Mapping[str, str] = values
     return Template(path.read_text(encoding="utf-8")).substitute(mapping)

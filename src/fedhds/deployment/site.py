@@ -6,21 +6,23 @@ a model may bring code, it says itself.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fedhds import config as configuration
 from fedhds.config import Config
-from fedhds.config.policy import load_policy
 from fedhds.deployment.state import state_folder
 from fedhds.federation.client_app import Site
 from fedhds.federation.client_store import ClientStore, RoundAdapter
+from fedhds.federation.ledger import Ledger
 from fedhds.federation.messages import BadMessage
-from fedhds.federation.policy import Policy
+from fedhds.federation.policy import Asked, Policy
+from fedhds.federation.relay import EXPERIMENT
+from fedhds.federation.site_guard import Guard, PolicyGuard
 from fedhds.preparation import Experiment, OwnData, prepare
 from fedhds.sites import build_site
 from fedhds.types import Silent, UserError
@@ -74,33 +76,15 @@ def open_site(context: Any, run: int) -> Site:
     Raises
     ------
     BadMessage
-        If the site does not take part. What is wrong with its own data or settings stands in
+        If the site cannot take part. What is wrong with its own data or settings stands in
         its log and does not travel.
     """
-    try:
-        settings = configuration.build(NodeConfig, dict(context.node_config), "node-config")
-        found = _prepare(settings, str(context.run_config["experiment"]))
-    except UserError as error:
-        log.error("this site cannot take part: %s", error)
-        raise BadMessage("its own settings or data are at fault, as its log says") from error
-    return found.site(run)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What does not change between messages: model, data, and what they are checked by."""
-
-    experiment: Experiment
-    policy: Policy
-    number: int
-    folder: Path
-
-    def site(self, run: int) -> Site:
-        """Return the site with what it keeps of a run."""
-        kept = self.folder / f"run-{run}"
+    with _own_mistakes_stay_here():
+        terms = _terms(context)
+        kept = terms.folder(run)
         return build_site(
-            self.experiment,
-            self.number,
+            _prepare(terms),
+            terms.number,
             ClientStore(kept / "memory"),
             RoundAdapter(kept / "adapter"),
             kept / "coreset.jsonl",
@@ -108,19 +92,67 @@ class _Prepared:
         )
 
 
-@lru_cache(maxsize=1)
-def _prepare(settings: NodeConfig, text: str) -> _Prepared:
-    """Load what an experiment needs of this site; a worker has one experiment at a time."""
-    policy = load_policy(settings.policy)
+def open_guard(context: Any, run: int) -> Guard:
+    """Read what keeps the site's policy (parameters and errors as in `open_site`)."""
+    with _own_mistakes_stay_here():
+        terms = _terms(context)
+        return PolicyGuard(terms.policy, terms.asked, Ledger(terms.folder(run)))
+
+
+@contextlib.contextmanager
+def _own_mistakes_stay_here() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        log.error("this site cannot take part: %s", error)
+        raise BadMessage("its own settings or data are at fault, as its log says") from error
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What a site and a server's experiment are to each other, before anything is loaded."""
+
+    policy: Policy
+    asked: Asked
+    config: Config
+    state: Path
+
+    @property
+    def number(self) -> int:
+        """The site's client number: its place in ``federation.sites``."""
+        names = self.config.federation.sites
+        if self.policy.site not in names:
+            raise BadMessage(f"the site '{self.policy.site}' is not among federation.sites")
+        return names.index(self.policy.site)
+
+    def folder(self, run: int) -> Path:
+        """Where the site keeps what outlives its processes of a run."""
+        return self.state / f"run-{run}"
+
+
+def _terms(context: Any) -> _Terms:
+    """Read policy and experiment; the policy anew for each message, as it may have changed."""
+    settings = configuration.build(NodeConfig, dict(context.node_config), "node-config")
+    policy = configuration.load_policy(settings.policy)
+    text = str(context.run_config[EXPERIMENT])
     plain = configuration.from_text(text, "the server's experiment")
-    config = site_config(plain, settings, policy)
-    names = config.federation.sites
-    if policy.site not in names:
-        raise BadMessage(f"the site '{policy.site}' is not among the experiment's federation.sites")
-    number = names.index(policy.site)
-    folder = Path(settings.state) if settings.state else state_folder() / policy.site
-    experiment = prepare(config, Silent(), own=OwnData(policy.site, number))
-    return _Prepared(experiment, policy, number, folder)
+    asked = configuration.asked(configuration.parse(plain))
+    state = Path(settings.state) if settings.state else state_folder() / policy.site
+    return _Terms(policy, asked, site_config(plain, settings, policy), state)
+
+
+_loaded: dict[str, Experiment] = {}
+"""The experiment that this process has loaded: one at a time, by what it was loaded from."""
+
+
+def _prepare(terms: _Terms) -> Experiment:
+    """Load what an experiment needs of this site, once."""
+    key = repr((terms.config, terms.policy.site))
+    if key not in _loaded:
+        _loaded.clear()  # two base models may not fit into memory
+        own = OwnData(terms.policy.site, terms.number)
+        _loaded[key] = prepare(terms.config, Silent(), own=own)
+    return _loaded[key]
 
 
 def site_config(plain: Mapping[str, Any], settings: NodeConfig, policy: Policy) -> Config:
@@ -136,7 +168,7 @@ def site_config(plain: Mapping[str, Any], settings: NodeConfig, policy: Policy) 
     UserError
         If that is no experiment.
     """
-    asked = configuration.parse(plain).model.trust_remote_code
+    wanted = configuration.parse(plain).model.trust_remote_code
     own: dict[str, dict[str, Any]] = {
         "model": {
             "name": settings.model,
@@ -145,7 +177,7 @@ def site_config(plain: Mapping[str, Any], settings: NodeConfig, policy: Policy) 
             "scorer": settings.scorer,
             "device": settings.device,
             "threads": settings.threads,
-            "trust_remote_code": asked and policy.trust_remote_code,
+            "trust_remote_code": wanted and policy.trust_remote_code,
         },
         "data": {"train": settings.data, "eval": None},
         "selection": {"knowledge": settings.knowledge},

@@ -63,7 +63,8 @@ def submit(
         }
         write_app(scratch / "app", "fedhds-run", config)
         federation = config.federation
-        certificate = federation.certificate and Path(federation.certificate).absolute()
+        known_by = federation.certificate
+        certificate = None if known_by is None else Path(known_by).absolute()
         write_connection(scratch / "flower", federation.superlink, certificate)
         flower = _Flower(scratch)
         number = flower.start(settings)

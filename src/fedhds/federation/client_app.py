@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, Error, Message
+from flwr.app import Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedhds.evaluation.scores import evaluate
@@ -18,7 +18,9 @@ from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.handshake import DIGESTS, check_handshake
 from fedhds.federation.messages import (
     ADAPTER,
+    COUNT_LIMIT,
     EVALUATE,
+    FACTS,
     HANDSHAKE,
     HELLO,
     KINDS,
@@ -34,6 +36,7 @@ from fedhds.federation.messages import (
     read_facts,
     unpack,
 )
+from fedhds.federation.site_guard import UNGUARDED, Clock, Guard, Refused, TimedProgress
 from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
@@ -65,7 +68,7 @@ class Site:
     """One client: its data, its models, its settings and its disk.
 
     ``adapter_schema`` is what the codec makes of the model's adapter, ``handshake`` makes the
-    digests that a server's are compared with.
+    digests that a server's are compared with, and ``guard`` keeps the site's policy.
     """
 
     client: int
@@ -84,48 +87,95 @@ class Site:
     codec: Codec
     adapter_schema: Schema
     handshake: Callable[[], Arrays]
+    guard: Guard = UNGUARDED
 
 
 OpenSite = Callable[[Context, int], Site]
 """Gives the client's site for Flower's context (whose ``partition-id`` tells which) and the
 number of the run, under which a client on a machine of its own keeps what it remembers."""
 
+OpenGuard = Callable[[Context, int], Guard]
+"""Gives, for the same, what keeps the site's policy; it is asked before the site is opened."""
 
-def build_client_app(open_site: OpenSite) -> ClientApp:
-    """Build Flower's ClientApp."""
+
+def build_client_app(
+    open_site: OpenSite, open_guard: OpenGuard = lambda context, run: UNGUARDED
+) -> ClientApp:
+    """Build Flower's ClientApp; without a guard all is allowed."""
     app = ClientApp()
-    app.query("hello")(_answering(HELLO, open_site, _hello))
-    app.query("select")(_answering(SELECT, open_site, _select))
-    app.train()(_answering(TRAIN, open_site, _train))
-    app.evaluate()(_answering(EVALUATE, open_site, _evaluate))
+    for kind, register, handle in (
+        (HELLO, app.query("hello"), _hello),
+        (SELECT, app.query("select"), _select),
+        (TRAIN, app.train(), _train),
+        (EVALUATE, app.evaluate(), _evaluate),
+    ):
+        register(_answering(kind, open_site, open_guard, handle))
     return app
 
 
 def _answering(
-    kind: str, open_site: OpenSite, handle: Callable[[Site, Content], Content]
+    kind: str,
+    open_site: OpenSite,
+    open_guard: OpenGuard,
+    handle: Callable[[Site, Content], Content],
 ) -> Callable[[Message, Context], Message]:
-    """Wrap a handler: open the site, check what arrived, pack what goes back and what it answers.
+    """Wrap a handler: let the guard look, open the site, check what arrived, pack what goes back.
 
     An error's own words may quote private data, so only those about the server's own
-    message travel; of any other error the type does, and the rest is logged here.
+    message travel, and refusals; of any other error the type does, and the rest is logged here.
+    What goes back is kept in the ledger first; what cannot be kept does not leave.
     """
 
+    def respond(
+        message: Message, context: Context, guard: Guard, clock: Clock | None
+    ) -> RecordDict:
+        facts = read_facts(message.content, KINDS[kind].down)
+        site = replace(open_site(context, int(facts["run"])), guard=guard)
+        site = site if clock is None else _timed(site, clock)
+        content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, facts))
+        reply = handle(site, content)
+        return pack(Content({**reply.facts, **address(content)}, reply.arrays))
+
     def answer(message: Message, context: Context) -> Message:
+        started, guard = time.perf_counter(), UNGUARDED
+        run, round = (_told(message, name) for name in ("run", "round"))
+        outcome: RecordDict | Refused | str
         try:
-            facts = read_facts(message.content, KINDS[kind].down)
-            site = open_site(context, int(facts["run"]))
-            content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, facts))
-            reply = handle(site, content)
-            told = Content({**reply.facts, **address(content)}, reply.arrays)
-            return Message(pack(told), reply_to=message)
+            guard = open_guard(context, run)
+            clock = guard.admit(message.content, round, started)
+            outcome = respond(message, context, guard, clock)
+            guard.check_departure(outcome)
+        except Refused as refused:
+            log.warning("%s of round %d: %s", kind, round, refused)
+            outcome = refused
         except BadMessage as error:
-            reason = str(error)
+            outcome = str(error)
         except Exception as error:
             log.exception("%s failed", kind)
-            reason = type(error).__name__
-        return Message(Error(code=FAILED, reason=reason), reply_to=message)
+            outcome = type(error).__name__
+        try:
+            guard.keep(outcome, kind, round, time.perf_counter() - started)
+        except Exception:
+            log.exception("what leaves cannot be written down, so it does not leave")
+            outcome = "the site cannot write down what leaves it, so nothing does"
+        sent = outcome if isinstance(outcome, RecordDict) else Error(FAILED, str(outcome))
+        return Message(sent, reply_to=message)
 
     return answer
+
+
+def _told(message: Message, name: str) -> int:
+    """Return the run or round that the server says a message is of; 0 if it says none."""
+    facts = message.content.get(FACTS)
+    number = facts.get(name, 0) if isinstance(facts, MetricRecord) else 0
+    return number if isinstance(number, int) and 0 <= number < COUNT_LIMIT else 0
+
+
+def _timed(site: Site, clock: Clock) -> Site:
+    """Let a site stop when its time is over, in tuning, scoring and reading signals."""
+    progress = TimedProgress(site.progress, clock)
+    readers = {name: replace(each, progress=progress) for name, each in site.readers.items()}
+    return replace(site, progress=progress, readers=readers)
 
 
 def _schemas(site: Site, kind: str, facts: Mapping[str, float]) -> dict[str, Schema]:
@@ -147,7 +197,11 @@ def _hello(site: Site, content: Content) -> Content:
         check_handshake(content.arrays[HANDSHAKE], site.handshake())
     data = site.data
     return Content(
-        {"client": site.client, "samples": len(data.train), "validation": len(data.validation)}
+        {
+            "client": site.client,
+            "samples": len(data.train),
+            "validation": site.guard.tellable(len(data.validation)),
+        }
     )
 
 
@@ -185,6 +239,7 @@ def _train(site: Site, content: Content) -> Content:
         return Content(_counts(site, coreset, kept, round) | idle | seconds)
     numbers = site.seed, site.client, round
     try:
+        site.guard.check_tuning(len(samples))
         result = tune(site.model, samples, coreset.weights, site.tuning, *numbers, site.progress)
     except Exception:  # rounds that do not choose shall have the coreset all the same
         _keep(site, coreset, _used(kept), round)
@@ -204,6 +259,7 @@ def _train(site: Site, content: Content) -> Content:
 def _evaluate(site: Site, content: Content) -> Content:
     """Score the adapter on the validation samples; only sums leave."""
     started = time.perf_counter()
+    site.guard.check_scores(len(site.data.validation))
     set_adapter_arrays(site.model, site.codec.decode(content.arrays[ADAPTER]))
     scores = evaluate(
         site.model, site.data.validation, site.max_new_tokens, site.batch_size, site.progress

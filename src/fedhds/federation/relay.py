@@ -127,5 +127,5 @@ def _supernode() -> int | None:
         return int(told) if psutil.pid_exists(int(told)) else None
     for parent in psutil.Process().parents():
         if any(Path(part).name == "flower-supernode" for part in parent.cmdline()[:3]):
-            return parent.pid
+            return int(parent.pid)
     return None

@@ -67,10 +67,10 @@ def answer_one_message(build: Callable[[Path], ClientApp]) -> None:
     """
     from flwr.common.config import get_project_dir
     from flwr.supernode.cli.flwr_clientapp import flwr_clientapp
-    from flwr.supernode.runtime import run_clientapp
+    from flwr.supernode.runtime import run_clientapp as flower
 
     def load(fab_id: str, fab_version: str, fab_hash: str) -> ClientApp:
         return build(Path(get_project_dir(fab_id, fab_version, fab_hash)))
 
-    run_clientapp.get_load_client_app_fn = lambda **_: load
+    flower.get_load_client_app_fn = lambda **_: load  # type: ignore[attr-defined]
     flwr_clientapp()

@@ -127,7 +127,7 @@ def _same_user(connection: socket.socket) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):
         return True  # the folder is this user's alone
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return struct.unpack("3i", told)[1] == os.getuid()
+    return bool(struct.unpack("3i", told)[1] == os.getuid())
 
 
 def _arrived(header: dict[str, Any], payload: bytes) -> tuple[Message, Context]:

@@ -69,6 +69,16 @@ class _Composed(SelectionMethod):
         return self.outer.private
 
     @property
+    def described_group(self) -> int | None:
+        """The outer method's."""
+        return self.outer.described_group
+
+    @property
+    def noise(self) -> float:
+        """The outer method's."""
+        return self.outer.noise
+
+    @property
     def budget(self) -> Literal["required", "optional", "ignored"]:
         """The outer method's."""
         return self.outer.budget

@@ -77,6 +77,15 @@ class InSharedSpace(SelectionMethod):
             raise ValueError("layers must name at least one layer")
 
     @property
+    def described_group(self) -> int:
+        """``minimum_group``; with PCA single samples.
+
+        Second moments of fewer samples than the space is wide span just these samples, so that
+        whoever has a text can tell for certain whether it is among them.
+        """
+        return 1 if self.space == "pca" else self.minimum_group
+
+    @property
     def agreement(self) -> tuple[Exchange, ...]:
         """The exchange that makes the space: moments up, mean and basis down; none if random."""
         if self.space == "random":

@@ -103,6 +103,11 @@ class Density(InSharedSpace):
             Exchange(self.weigh, self.share, weight, quota),
         )
 
+    @property
+    def described_group(self) -> int:
+        """Single samples: a bucket may hold just one, and an empty one tells what is not there."""
+        return 1
+
     def unused(self) -> tuple[str, ...]:
         """Name ``layers`` where no layer is read."""
         return ("layers",) if self.features == "words" and self.layers != "all" else ()

@@ -110,6 +110,11 @@ class FedDQC(SelectionMethod):
             ),
         )
 
+    @property
+    def described_group(self) -> int:
+        """Single samples: a bin of the histogram may hold just one, which is its score to 1/32."""
+        return 1
+
     def needs(self) -> tuple[str, ...]:
         """Need both losses, of the model as it is at a stage's start."""
         return ("loss_with_prompt", "loss_uninstructed")
