@@ -134,7 +134,7 @@ def test_unknown_key_names_the_nearest(key, meant):
             {"federation": {None: 1}},
             "unknown key 'federation.None'; there are: "
             "engine, rounds, fraction, codec, deadline, quorum, over_sampling, "
-            "client_cpus, client_gpus",
+            "client_cpus, client_gpus, sites, wait, superlink, certificate",
         ),
     ],
 )
