@@ -90,6 +90,10 @@ def gone(message, answer):
     """No reply at all."""
 
 
+def unasked(message, answer):
+    raise AssertionError("no client should train any more")
+
+
 def unavailable(message, answer):
     """What Flower says in place of a node that is gone."""
     return Message(Error(5, "node 4 is gone"), reply_to=message)
@@ -343,6 +347,8 @@ def test_a_quorum_lets_a_round_count_with_as_many_as_it_says(tmp_path, quorum, m
 @pytest.mark.parametrize(("exchanges", "kind"), [(0, TRAIN), (1, SELECT), (1, TRAIN)])
 def test_a_round_below_its_quorum_is_played_twice_and_then_ends_the_run(tmp_path, exchanges, kind):
     faults = {(kind, 1, 0, client): gone for client in (0, 1, 2)}
+    if kind == SELECT:
+        faults[TRAIN, 1, 0, 3] = unasked
     with pytest.raises(RunFailed, match="failed twice: only 2 of at least 3 clients"):
         play_with(tmp_path, Counting(exchanges), faults, quorum=0.6)
 
