@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import pkgutil
 import sys
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -82,15 +84,23 @@ def _own(kind: str) -> set[str]:
     return {stem.replace("_", "-") for stem in stems}
 
 
-def _foreign(kind: str) -> dict[str, EntryPoint]:
+def _foreign(kind: str) -> Mapping[str, EntryPoint]:
     """Return the entry points of other packages' methods, by name."""
-    return _installed(kind, tuple(sys.path))
+    places = (os.path.abspath(entry) for entry in sys.path)
+    return _points(kind, tuple((place, _changed(place)) for place in places))
 
 
-@lru_cache(maxsize=64)
-def _installed(kind: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """Look through all packages of ``path``, which takes tens of milliseconds."""
+@lru_cache(maxsize=len(KINDS))
+def _points(kind: str, places: tuple[tuple[str, int], ...]) -> Mapping[str, EntryPoint]:
+    """Read the entry points again where packages may have been added: it takes long."""
     return {point.name: point for point in entry_points(group=f"fedhds.{kind}")}
+
+
+def _changed(place: str) -> int:
+    try:
+        return os.stat(place).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _load_foreign(point: EntryPoint) -> type[Any]:

@@ -170,8 +170,7 @@ class Clients:
     ) -> Iterator[tuple[int, Answer]]:
         """Send each client its content and yield each one's answer as it arrives.
 
-        The run and the round are added to the facts. Of several answers of a client the first
-        counts.
+        The run and the round are added to the facts.
         """
         self._count("down", contents.values())
         awaited = {self.nodes[number]: number for number in contents}
@@ -181,9 +180,6 @@ class Clients:
             for number, content in contents.items()
         }
         for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline):
-            if node not in awaited:
-                log.warning("a second reply of node %d to %s of round %d", node, kind, round)
-                continue
             if isinstance(answer, Content):
                 self._count("up", [answer])
             yield awaited.pop(node), answer
@@ -205,7 +201,8 @@ class Clients:
         round: int,
         timeout: float | None,
     ) -> Iterator[tuple[int, Answer]]:
-        """Yield each node's checked content, or the reason why there is none."""
+        """Yield each node's checked content, or why there is none; of several the first."""
+        awaited = set(contents)
         messages = (  # packed one by one: each holds an adapter
             Message(records, node, kind, group_id=str(round))
             for node, records in zip(contents, pack_all(contents.values()), strict=True)
@@ -213,6 +210,10 @@ class Clients:
         replies = self.grid.send_and_receive(messages, timeout=timeout)
         for reply in self.progress.track(replies, f"{kind} (clients)", len(contents)):
             node = reply.metadata.src_node_id
+            if node not in awaited:
+                log.warning("node %d answers %s of round %d again, or unasked", node, kind, round)
+                continue
+            awaited.remove(node)
             if reply.has_error():
                 yield node, _readable(reply.error.reason or f"error {reply.error.code}")
                 continue
