@@ -32,7 +32,7 @@ from fedhds.federation.messages import (
     read_facts,
     unpack,
 )
-from fedhds.federation.site_guard import UNGUARDED, Clock, Guard, Refused, TimedProgress
+from fedhds.federation.site_guard import REFUSED, UNGUARDED, Clock, Guard, Refused, TimedProgress
 from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
@@ -85,9 +85,13 @@ class Site:
     guard: Guard = UNGUARDED
 
 
+OpenGuard = Callable[[Context, int], Guard]
+"""Gives what keeps the policy of the site that Flower's context is for, and the ledger of a run."""
+
+
 def build_client_app(
     open_site: Callable[[Context], Site],
-    open_guard: Callable[[Context], Guard] = lambda _: UNGUARDED,
+    open_guard: OpenGuard = lambda context, run: UNGUARDED,
 ) -> ClientApp:
     """Build Flower's ClientApp.
 
@@ -97,6 +101,7 @@ def build_client_app(
         Gives the client's site for Flower's context (whose ``partition-id`` tells which).
     open_guard : callable
         Gives what keeps the site's policy, before the site is opened; without, all is allowed.
+        The number of the run is what the server says, 0 if it says none.
     """
     app = ClientApp()
     for kind, register, handle in (
@@ -112,7 +117,7 @@ def build_client_app(
 def _answering(
     kind: str,
     open_site: Callable[[Context], Site],
-    open_guard: Callable[[Context], Guard],
+    open_guard: OpenGuard,
     handle: Callable[[Site, Content], Content],
 ) -> Callable[[Message, Context], Message]:
     """Wrap a handler: let the guard look, open the site, check what arrived, pack what goes back.
@@ -122,21 +127,20 @@ def _answering(
     What goes back is kept in the ledger first; what cannot be kept does not leave.
     """
 
-    def respond(
-        message: Message, context: Context, guard: Guard, clock: Clock | None
-    ) -> RecordDict:
+    def respond(message: Message, context: Context, guard: Guard, clock: Clock | None) -> Content:
         site = replace(open_site(context), guard=guard)
         site = site if clock is None else _timed(site, clock)
         content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, message))
-        return pack(handle(site, content))
+        return handle(site, content)
 
     def answer(message: Message, context: Context) -> Message:
-        started, round, guard = time.perf_counter(), _round_of(message), UNGUARDED
+        started, guard = time.perf_counter(), UNGUARDED
+        run, round = (_said(message, name) for name in ("run", "round"))
         outcome: RecordDict | Refused | str
         try:
-            guard = open_guard(context)
+            guard = open_guard(context, run)
             clock = guard.admit(message.content, round, started)
-            outcome = respond(message, context, guard, clock)
+            outcome = pack(respond(message, context, guard, clock))
             guard.check_departure(outcome)
         except Refused as refused:
             log.warning("%s of round %d: %s", kind, round, refused)
@@ -151,17 +155,23 @@ def _answering(
         except Exception:
             log.exception("what leaves cannot be written down, so it does not leave")
             outcome = "the site cannot write down what leaves it, so nothing does"
-        sent = outcome if isinstance(outcome, RecordDict) else Error(FAILED, str(outcome))
-        return Message(sent, reply_to=message)
+        return Message(_or_error(outcome), reply_to=message)
 
     return answer
 
 
-def _round_of(message: Message) -> int:
-    """Return the round that the server says a message is of; 0 if it says none."""
+def _or_error(outcome: RecordDict | Refused | str) -> RecordDict | Error:
+    """Return what travels: a reply, or the reason why there is none."""
+    if isinstance(outcome, RecordDict):
+        return outcome
+    return Error(REFUSED if isinstance(outcome, Refused) else FAILED, str(outcome))
+
+
+def _said(message: Message, name: str) -> int:
+    """Return a number that the server says a message is about; 0 if it says none."""
     facts = message.content.get(FACTS)
-    round = facts.get("round", 0) if isinstance(facts, MetricRecord) else 0
-    return round if isinstance(round, int) else 0
+    number = facts.get(name, 0) if isinstance(facts, MetricRecord) else 0
+    return number if isinstance(number, int) else 0
 
 
 def _timed(site: Site, clock: Clock) -> Site:

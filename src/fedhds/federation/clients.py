@@ -24,6 +24,7 @@ from fedhds.federation.messages import (
     pack_all,
     unpack,
 )
+from fedhds.federation.site_guard import REFUSED
 from fedhds.types import Progress, RunFailed, Schema
 
 DIRECTIONS = {
@@ -37,6 +38,11 @@ DIRECTIONS = {
 
 Answer = Content | str
 """A client's checked reply, or the reason why there is none."""
+
+
+class Refusal(str):
+    """The reason why a client's site refuses, whose policy does not allow what was asked."""
+
 
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
@@ -52,6 +58,8 @@ class Clients:
         By client number: its Flower node, its training and its validation samples.
     sent : Counter
         Bytes of arrays so far, by the names in `DIRECTIONS`.
+    refusals : list of str
+        Why sites take no part in the run, as they said when they were greeted.
     """
 
     grid: Grid
@@ -60,6 +68,7 @@ class Clients:
     samples: dict[int, int] = field(default_factory=dict)
     validation: dict[int, int] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
+    refusals: list[str] = field(default_factory=list)
 
     @property
     def numbers(self) -> list[int]:
@@ -67,15 +76,19 @@ class Clients:
         return sorted(self.nodes)
 
     def greet(self) -> None:
-        """Ask every node who it is.
+        """Ask every node who it is; those whose sites refuse the run take no part in it.
 
         Raises
         ------
         RunFailed
-            If a node does not answer properly, or two say the same number.
+            If a node does not answer properly, two say the same number, or all refuse.
         """
         node_ids = sorted(self.grid.get_node_ids())
         for node, answer in self._exchange(HELLO, {node: Content() for node in node_ids}, {}, 0):
+            if isinstance(answer, Refusal):
+                self.refusals.append(answer)
+                self.progress.say("warning", f"warning: a client takes no part: {answer}")
+                continue
             if isinstance(answer, str):
                 raise RunFailed(f"a client could not be reached: {answer}")
             number = int(answer.facts["client"])
@@ -84,6 +97,8 @@ class Clients:
             self.nodes[number] = node
             self.samples[number] = int(answer.facts["samples"])
             self.validation[number] = int(answer.facts["validation"])
+        if self.refusals and not self.nodes:
+            raise RunFailed(f"every client refuses ({'; '.join(dict.fromkeys(self.refusals))})")
 
     def ask(
         self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
@@ -134,7 +149,8 @@ class Clients:
         for reply in self.progress.track(replies, f"{kind} (clients)", len(contents)):
             node = reply.metadata.src_node_id
             if reply.has_error():
-                yield node, _readable(reply.error.reason or f"error {reply.error.code}")
+                reason = _readable(reply.error.reason or f"error {reply.error.code}")
+                yield node, Refusal(reason) if reply.error.code == REFUSED else reason
                 continue
             try:
                 yield node, unpack(reply.content, KINDS[kind].up, schemas)
