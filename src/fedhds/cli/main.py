@@ -6,11 +6,13 @@ import os
 
 import typer
 
+from fedhds.cli.audit import audit
 from fedhds.cli.compare import compare
 from fedhds.cli.demo import demo
 from fedhds.cli.doctor import doctor
 from fedhds.cli.evaluate import evaluate
 from fedhds.cli.methods import methods
+from fedhds.cli.policy import policy
 from fedhds.cli.report import report
 from fedhds.cli.run import run
 from fedhds.cli.select import select
@@ -33,6 +35,8 @@ app.command()(compare)
 app.command()(report)
 app.command()(methods)
 app.command()(doctor)
+app.add_typer(policy)
+app.command()(audit)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from fedhds import registry
 from fedhds.config.oddities import notices
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
-from fedhds.config.policy import asked, load_policy
+from fedhds.config.policy import allowed_by_default, asked, load_policy
 from fedhds.config.sections import METHOD_KINDS, Config, MethodSection, method_name, name_key
 from fedhds.config.text import override_key, read_yaml
 from fedhds.types import SignalModel, UserError
@@ -23,6 +23,7 @@ from fedhds.types import SignalModel, UserError
 __all__ = [
     "METHOD_KINDS",
     "Config",
+    "allowed_by_default",
     "asked",
     "build",
     "load",
