@@ -1,9 +1,10 @@
 """Every command in the README and on the documentation's pages is carried out, page by page.
 
 What counts is what stands in fenced blocks. They are carried out in their order and word for word,
-in a folder that holds what the texts name: `mine.yaml` from the README, `data/`, and a tiny model
-in `models/my-llama`. Only the files are made small: a block of YAML that names its file is
-checked as it stands, and written with `SMALL` in place of its own values.
+in a folder that holds what the texts name: `mine.yaml` from the README, `data/`, a tiny model in
+`models/my-llama`, and a site's ledger in `site/run-1`. Only the files are made small: a block of
+YAML that names its file is checked as it stands, and written with `SMALL` in place of its own
+values; `policy.yaml` is a site's policy, and written as it stands.
 
 Not carried out, but looked up: `make` (has such a target), `pip install` (there are such extras)
 and `python FILE` (has a test of its own, which runs it). `fedhds demo`, which has no file to make
@@ -28,6 +29,7 @@ from typer.testing import CliRunner
 
 from fedhds import config as configuration
 from fedhds.cli.main import app
+from fedhds.federation.ledger import Ledger, error_entry
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -61,6 +63,7 @@ def folder(tmp_path, monkeypatch):
         rows = [row | {"hospital": h, "input": f"{h} {n}"} for h in hospitals for n in range(12)]
         write_rows(Path(f"data/{name}.jsonl"), rows)
     configure(next(text for language, text in blocks(README) if language == "yaml"))
+    Ledger(Path("site/run-1")).keep(error_entry("RuntimeError", False, "train", 1, 0.5))
     return tmp_path
 
 
@@ -72,7 +75,7 @@ def test_all_that_a_page_tells_to_do_works(page, folder):
                 for command in text.replace("\\\n", " ").splitlines():
                     carry_out(command)
             case "yaml":
-                configure(text)
+                adopt(text) if text.startswith("# policy.yaml\n") else configure(text)
             case "python":
                 for out in re.findall(r'out="(\S+)"', text):
                     shutil.rmtree(out, ignore_errors=True)
@@ -115,6 +118,12 @@ def demo(out: str) -> None:
     configure("# demo.yaml\n" + (files("fedhds") / "assets" / "demo.yaml").read_text())
     for folder, method in ((out, "fedhds"), (f"{out}-full", "full")):
         fedhds("run", "demo.yaml", "--out", folder, "--set", f"selection.method={method}")
+
+
+def adopt(text: str) -> None:
+    """Write a site's policy and check it."""
+    Path("policy.yaml").write_text(text)
+    configuration.load_policy("policy.yaml")
 
 
 def configure(text: str) -> None:

@@ -174,9 +174,17 @@ def begin(folder: Path, experiment: Experiment, verb: Verb) -> None:
 def enrol(
     folder: Path, names: Sequence[str], samples: Mapping[int, int], validation: Mapping[int, int]
 ) -> None:
-    """Write down the clients of a deployment, which told only now how much data they have."""
+    """Write down the clients of a deployment, which told only now how much data they have.
+
+    One that takes no part has none.
+    """
     found = [
-        {"name": name, "samples": samples[n], "validation": validation[n], "tasks": {}}
+        {
+            "name": name,
+            "samples": samples.get(n, 0),
+            "validation": validation.get(n, 0),
+            "tasks": {},
+        }
         for n, name in enumerate(names)
     ]
     write_json(folder / "run.json", _record(folder) | {"clients": found})

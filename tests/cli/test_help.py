@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from fedhds import registry
 from fedhds.cli.main import app
 
-VERBS = ("demo", "run", "select", "eval", "methods")
+VERBS = ("demo", "run", "select", "eval", "methods", "policy", "audit")
 
 
 def test_help_lists_every_verb():

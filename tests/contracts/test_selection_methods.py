@@ -34,6 +34,8 @@ OPTIONS = [
     {"fusion": "none", "min_cluster_size": 3},
     {"fusion": "tsne", "dimensions": 4, "grouping": "kmeans", "groups": 3},
     {"inter_client": False, "noise": 0.1},
+    {"minimum_group": 3},
+    {"fusion": "none", "grouping": "kmeans", "groups": 5, "minimum_group": 4},
 ]
 """Ablations of ``fedhds`` that must keep to the contract as well."""
 

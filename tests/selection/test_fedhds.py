@@ -297,3 +297,28 @@ def test_turbo_is_fedhds_on_a_proxy():
     heaps = blobs([12, 12])
     turbo, plain = (m.group(heaps, {}, {}, generator(0, "t"))[0] for m in (FedHDSTurbo(), FedHDS()))
     assert np.array_equal(turbo["centroids"], plain["centroids"])
+
+
+def test_groups_too_small_to_be_told_of_are_merged_with_the_nearest():
+    # heaps of 2 at 0, 6 at 100 and 6 at 110: the two alone join the nearest heap that is no smaller
+    rng = generator(0, "heaps")
+    heaps = [rng.normal(at, 0.1, (n, 1, 2)) for at, n in ((0, 2), (100, 6), (110, 6))]
+    signals = Signals(14, {"hidden_states": np.concatenate(heaps).astype(np.float32)})
+    method = FedHDS(fusion="none", grouping="kmeans", groups=3, minimum_group=3)
+    summary, memory = method.group(signals, {}, {}, RNG)
+    assert memory["labels"].tolist() == [0] * 8 + [1] * 6
+    means = [memory["points"][:8].mean(axis=0), memory["points"][8:].mean(axis=0)]
+    assert np.allclose(summary["centroids"], means)
+
+
+def test_a_client_too_small_to_be_told_of_gives_what_a_budget_asks_for():
+    method = FedHDS(minimum_group=3)
+    summary, memory = method.group(blobs([2]), {}, {}, RNG)
+    assert summary["centroids"].shape == (0, 2)
+    told = {0: summaries()[0], 1: summary}
+    # the six samples of client 0, then both of client 1, of which no budget of less asks any
+    for budget, of_small in ((6, 0), (7, 1), (9, 2)):
+        _, replies = method.choose({}, told, budget, RNG)
+        coreset = method.pick(blobs([2]), replies[1], memory, RNG)
+        assert len(coreset) == of_small
+        assert (coreset.groups == -1).all()

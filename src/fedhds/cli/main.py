@@ -6,6 +6,7 @@ import os
 
 import typer
 
+from fedhds.cli.audit import audit
 from fedhds.cli.compare import compare
 from fedhds.cli.demo import demo
 from fedhds.cli.doctor import doctor
@@ -13,6 +14,7 @@ from fedhds.cli.evaluate import evaluate
 from fedhds.cli.flower import PASSED_ON, superlink, supernode
 from fedhds.cli.init import init
 from fedhds.cli.methods import methods
+from fedhds.cli.policy import policy
 from fedhds.cli.report import report
 from fedhds.cli.run import run
 from fedhds.cli.select import select
@@ -38,6 +40,8 @@ app.command()(doctor)
 app.command()(init)
 app.command(context_settings=PASSED_ON, add_help_option=False)(superlink)
 app.command(context_settings=PASSED_ON, add_help_option=False)(supernode)
+app.add_typer(policy)
+app.command()(audit)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from fedhds import registry
 from fedhds.config.oddities import notices
 from fedhds.config.options import build, check_option, fields_of, sentence_of, unknown_key
-from fedhds.config.policy import asked, load_policy
+from fedhds.config.policy import allowed_by_default, asked, load_policy
 from fedhds.config.sections import (
     METHOD_KINDS,
     SITE_NAME,
@@ -31,6 +31,7 @@ from fedhds.types import Preset, SignalModel, UserError
 __all__ = [
     "METHOD_KINDS",
     "Config",
+    "allowed_by_default",
     "asked",
     "build",
     "check_sites",

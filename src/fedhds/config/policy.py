@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from fedhds import registry
-from fedhds.config.options import sentence_of
+from fedhds.config.options import build_method, sentence_of
 from fedhds.config.sections import SITE_NAME, Config, Section
 from fedhds.config.text import read_yaml
-from fedhds.federation.policy import Asked, Policy
-from fedhds.types import UserError
+from fedhds.federation.policy import Asked, Policy, refusal
+from fedhds.types import SelectionMethod, UserError
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 """Of sizes, in bytes."""
@@ -88,12 +89,20 @@ def load_policy(path: str | Path) -> Policy:
 
 def asked(config: Config) -> Asked:
     """Say what an experiment asks of a site."""
-    method, section = config.selection_method, config.selection
+    section = config.selection
     inner = (part.method for part in (section.filter, section.within) if part is not None)
-    return Asked(
-        methods=(section.method, *inner),
-        private=method.private,
-        described_group=method.described_group,
-        noise=method.noise,
-        remote_code=config.model.trust_remote_code,
-    )
+    names, method = (section.method, *inner), config.selection_method
+    return replace(_of_method(names, method), remote_code=config.model.trust_remote_code)
+
+
+def allowed_by_default(policy: Policy) -> list[str]:
+    """Return the names of the selection methods that a policy allows with their default options."""
+    return [
+        name
+        for name in registry.names("selection")
+        if refusal(policy, _of_method((name,), build_method("selection", name, {}))) is None
+    ]
+
+
+def _of_method(names: tuple[str, ...], method: SelectionMethod) -> Asked:
+    return Asked(names, method.private, method.described_group, method.noise)

@@ -36,7 +36,7 @@ from fedhds.federation.messages import (
     read_facts,
     unpack,
 )
-from fedhds.federation.site_guard import UNGUARDED, Clock, Guard, Refused, TimedProgress
+from fedhds.federation.site_guard import REFUSED, UNGUARDED, Clock, Guard, Refused, TimedProgress
 from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
@@ -143,7 +143,7 @@ def _answering(
         try:
             guard = open_guard(context, run)
             clock = guard.admit(message.content, round, started)
-            outcome = respond(message, context, guard, clock)
+            outcome = pack(respond(message, context, guard, clock))
             guard.check_departure(outcome)
         except Refused as refused:
             log.warning("%s of round %d: %s", kind, round, refused)
@@ -158,10 +158,16 @@ def _answering(
         except Exception:
             log.exception("what leaves cannot be written down, so it does not leave")
             outcome = "the site cannot write down what leaves it, so nothing does"
-        sent = outcome if isinstance(outcome, RecordDict) else Error(FAILED, str(outcome))
-        return Message(sent, reply_to=message)
+        return Message(_or_error(outcome), reply_to=message)
 
     return answer
+
+
+def _or_error(outcome: RecordDict | Refused | str) -> RecordDict | Error:
+    """Return what travels: a reply, or the reason why there is none."""
+    if isinstance(outcome, RecordDict):
+        return outcome
+    return Error(REFUSED if isinstance(outcome, Refused) else FAILED, str(outcome))
 
 
 def _told(message: Message, name: str) -> int:

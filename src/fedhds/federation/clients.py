@@ -28,6 +28,7 @@ from fedhds.federation.messages import (
     pack_all,
     unpack,
 )
+from fedhds.federation.site_guard import REFUSED
 from fedhds.types import Arrays, Progress, RunFailed, Schema
 
 DIRECTIONS = {
@@ -44,6 +45,11 @@ Answer = Content | str
 
 BETWEEN_LOOKS = 1.0
 """Seconds between two looks at which sites are there."""
+
+
+class Refusal(str):
+    """The reason why a client's site refuses, whose policy does not allow what was asked."""
+
 
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
@@ -67,6 +73,8 @@ class Clients:
         Bytes of arrays so far, by the names in `DIRECTIONS`.
     handshake : mapping of str to ndarray or None
         Digests of what clients must have alike, sent where they may not (a deployment).
+    refusals : list of str
+        Why sites take no part in the run, as they said when they were greeted.
     """
 
     grid: Grid
@@ -79,6 +87,7 @@ class Clients:
     sent: Counter[str] = field(default_factory=Counter)
     handshake: Arrays | None = None
     _greeted: set[int] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
 
     @property
     def numbers(self) -> list[int]:
@@ -86,18 +95,20 @@ class Clients:
         return sorted(self.nodes)
 
     def greet(self) -> None:
-        """Ask every node who it is.
+        """Ask every node who it is; those whose sites refuse the run take no part in it.
 
         Raises
         ------
         RunFailed
-            If a node does not answer properly, or two say the same number.
+            If a node does not answer properly, two say the same number, or all refuse.
         """
         for reason in self._greet_new():
-            raise RunFailed(f"a client could not be reached: {reason}")
+            if not isinstance(reason, Refusal):
+                raise RunFailed(f"a client could not be reached: {reason}")
+        self._check_any()
 
     def gather(self, sites: Sequence[str], seconds: float) -> None:
-        """Wait until all sites of a deployment are there.
+        """Wait until all sites of a deployment are there, or refuse to take part.
 
         Parameters
         ----------
@@ -109,34 +120,40 @@ class Clients:
         Raises
         ------
         RunFailed
-            If one is missing when the time is over, or all that are there were asked and one
-            of them does not fit; it names the missing ones and says why others were refused.
+            If one does not fit, some are missing when the time is over, or all refuse.
         """
-        refused: list[str] = []
         given_up = time.monotonic() + seconds
-        while missing := [name for number, name in enumerate(sites) if number not in self.nodes]:
+        while len(self.nodes) + len(self.refusals) < len(sites):
             for reason in self._greet_new():
-                self.progress.say("refused", f"a site was refused: {reason}", reason=reason)
-                refused.append(reason)
-            asked = len(self.nodes) + len(refused)
-            if time.monotonic() > given_up or (refused and asked >= len(sites)):
-                why = f" ({'; '.join(refused)})" if refused else ""
+                if not isinstance(reason, Refusal):
+                    raise RunFailed(f"a site does not fit: {reason}")
+            if time.monotonic() > given_up:
+                missing = [name for n, name in enumerate(sites) if n not in self.nodes]
+                why = "".join(f" ({reason})" for reason in self.refusals)
                 raise RunFailed(f"not all sites are there: {', '.join(missing)} missing{why}")
             time.sleep(BETWEEN_LOOKS)
+        self._check_any()
 
     def refresh(self) -> None:
-        """Greet whoever is new; a site that returned as another node is found there from now on."""
+        """Greet whoever is new: a site that returned as another node is found there from now on."""
         for reason in self._greet_new():
-            self.progress.say("refused", f"a site was refused: {reason}", reason=reason)
+            self.progress.say("warning", f"warning: a client that is new does not fit: {reason}")
+
+    def _check_any(self) -> None:
+        if self.refusals and not self.nodes:
+            raise RunFailed(f"every client refuses ({'; '.join(dict.fromkeys(self.refusals))})")
 
     def _greet_new(self) -> Iterator[str]:
-        """Ask nodes that were never asked who they are; yield why some do not fit."""
+        """Ask nodes that were never asked who they are; yield why some do not take part."""
         there = sorted(self.grid.get_node_ids())
         digests = {} if self.handshake is None else {HANDSHAKE: self.handshake}
         content = Content({"run": self.run}, digests)
         new = {node: content for node in there if node not in self._greeted}
         self._greeted.update(new)
         for node, answer in self._exchange(HELLO, new, {}, 0, self.deadline):
+            if isinstance(answer, Refusal):
+                self.refusals.append(answer)
+                self.progress.say("warning", f"warning: a client takes no part: {answer}")
             if isinstance(answer, str):
                 yield answer
                 continue
@@ -215,7 +232,8 @@ class Clients:
                 continue
             awaited.remove(node)
             if reply.has_error():
-                yield node, _readable(reply.error.reason or f"error {reply.error.code}")
+                reason = _readable(reply.error.reason or f"error {reply.error.code}")
+                yield node, Refusal(reason) if reply.error.code == REFUSED else reason
                 continue
             try:
                 content = unpack(reply.content, KINDS[kind].up, schemas)

@@ -85,7 +85,7 @@ def refusal(policy: Policy, asked: Asked) -> str | None:
     if not asked.private:
         return f"no policy allows {method}, which sends numbers of single samples"
     if named is not None and others:
-        allowed = listed(sorted(named)) or "none"
+        allowed = listed(sorted(named))
         return f"its policy does not allow the method {others[0]}; allowed: {allowed}"
     if asked.described_group is not None and asked.described_group < policy.smallest_group:
         return (
@@ -107,8 +107,52 @@ def refusal(policy: Policy, asked: Asked) -> str | None:
     return None
 
 
+def explain(policy: Policy) -> list[str]:
+    """Say in sentences what a policy allows and what it does not."""
+    methods = "every selection method that is private"
+    if policy.methods is not None:
+        methods = f"these selection methods, if private: {listed(list(policy.methods))}"
+    groups = "single samples may be described to the server"
+    if policy.smallest_group > 1:
+        groups = (
+            f"nothing is described to the server that is of fewer than {policy.smallest_group} "
+            "samples: no group, no adapter with its loss, no validation scores"
+        )
+    noise = "no noise is asked for on what describes groups"
+    if policy.least_noise:
+        noise = f"what describes groups must have noise of a variance of {policy.least_noise:g}"
+    spent = "no bound on epsilon or delta is asked for, and this version would guarantee none"
+    if policy.epsilon is not None or policy.delta is not None:
+        spent = (
+            "differential privacy is bounded (epsilon, delta), and as this version guarantees "
+            "none, every run is refused"
+        )
+    return [
+        f"site '{policy.site}' allows {methods}; also for what goes before another or inside it",
+        groups,
+        noise,
+        spent,
+        f"a teacher on another machine may {_not(policy.remote_teacher)}read samples; nothing in "
+        "this version asks for one",
+        f"a round may tune on {_at_most(policy.samples_per_round)} samples",
+        f"a round may take {_at_most(policy.seconds_per_round)} seconds of work",
+        f"a message may have {_at_most(policy.largest_message)} bytes",
+        f"code that comes with a base model is {_not(policy.trust_remote_code)}run",
+    ]
+
+
+def _not(allowed: bool) -> str:
+    return "" if allowed else "not "
+
+
+def _at_most(most: float | None) -> str:
+    return "any number of" if most is None else f"at most {most:,.12g}"
+
+
 def listed(words: list[str]) -> str:
     """Write words as in a sentence."""
+    if not words:
+        return "none"
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 

@@ -17,7 +17,7 @@ from flwr.supercore.run import Run
 BETWEEN_LOOKS = 0.5
 """Seconds between two looks for replies."""
 
-NOT_SENT = 102
+NOT_SENT = 104
 """Our code of an error reply where Flower did not take the message."""
 
 

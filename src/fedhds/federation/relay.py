@@ -31,7 +31,7 @@ EXPERIMENT = "experiment"
 SECONDS_TO_START = 120.0
 """How long a new worker may take until it listens; its models are loaded later."""
 
-WORKER_GONE = 101
+WORKER_GONE = 103
 """Our code of an error reply where the worker ended in the middle of a message."""
 
 log = logging.getLogger(__name__)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REFUSED = 101
+"""The code of an error reply that is a refusal."""
+
 
 class Refused(Exception):
     """A site does not do what it was asked to; one sentence of ours, which travels."""

@@ -39,7 +39,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from fedhds.selection._budget import take_turns
+from fedhds.selection._budget import apportion, take_turns
 from fedhds.selection._finite import check_finite
 from fedhds.selection._fusion import Fusion, fuse
 from fedhds.selection._grouping import (
@@ -51,6 +51,7 @@ from fedhds.selection._grouping import (
 )
 from fedhds.selection._hierarchy import densest_groups
 from fedhds.selection._layers import Layers, check_layers, of_layers, pooled
+from fedhds.selection._prototypes import merge_small
 from fedhds.selection._spanning_tree import spanning_tree
 from fedhds.types import (
     Array,
@@ -94,6 +95,9 @@ class FedHDS(GroupingMethod):
         paper; 0 sends them as they are. No privacy guarantee is claimed for it: one
         sample can move every centroid of its client's map. t-SNE's coordinates are often
         tens, of which tanh leaves little more than the signs.
+    minimum_group : int
+        Above 1, which is the paper's, no centroid is of fewer samples: smaller groups are merged,
+        centroids are plain means, and a client of fewer samples tells of none.
     """
 
     min_cluster_size: int = 2
@@ -104,18 +108,25 @@ class FedHDS(GroupingMethod):
     groups: int = 7
     inter_client: bool = True
     noise: float = 0.0
+    minimum_group: int = 1
 
     budget: ClassVar[Literal["optional"]] = "optional"
 
     def __post_init__(self) -> None:
         """Check the options' ranges."""
-        for name, least in (("min_cluster_size", 2), ("dimensions", 1), ("groups", 1)):
+        leasts = {"min_cluster_size": 2, "dimensions": 1, "groups": 1, "minimum_group": 1}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}")
         if not 0 <= self.noise < np.inf:
             raise ValueError("noise must be finite and not negative")
         if not self.layers:
             raise ValueError("layers must name at least one layer")
+
+    @property
+    def described_group(self) -> int:
+        """``minimum_group``: of one sample where a client has just that."""
+        return self.minimum_group
 
     @property
     def steps(self) -> tuple[Exchange, ...]:
@@ -181,6 +192,9 @@ class FedHDS(GroupingMethod):
         ungrouped = len(labels) > 0 and bool((labels == NOISE).all())
         if ungrouped:
             labels, memberships = np.zeros_like(labels), np.ones(len(labels))
+        if self.minimum_group > 1:
+            labels = self._enlarged(points, labels)
+            memberships = np.ones(len(labels))  # else one member may count for all
         centroids = weighted_means(points, labels, memberships).astype(np.float32)
         summary = {
             "centroids": _noised(centroids, self.noise, rng),
@@ -188,6 +202,12 @@ class FedHDS(GroupingMethod):
             "ungrouped": np.array([int(ungrouped)]),
         }
         return summary, {"points": points, "labels": labels, "centroids": centroids}
+
+    def _enlarged(self, points: Array, labels: Array) -> Array:
+        """Merge groups that are too small to be told of; none is left on a client that is."""
+        if len(points) < self.minimum_group:
+            return np.full(len(points), NOISE)
+        return merge_small(points, labels, self.minimum_group)
 
     def choose(
         self,
@@ -206,7 +226,7 @@ class FedHDS(GroupingMethod):
             ``ungrouped`` clients there were.
         replies : dict
             Per client ``groups``, the numbers of its chosen groups, and ``samples``, how
-            many samples each is to give.
+            many samples each is to give; what a client without any is asked for is of group 0.
 
         Notes
         -----
@@ -221,6 +241,7 @@ class FedHDS(GroupingMethod):
         centroids = np.concatenate(parts)
         labels, memberships, exact = self._compared(centroids, rng)
         order, representatives = representatives_first(centroids, labels, memberships)
+        others = np.zeros(len(clients), np.int64)
         if budget is None:
             wanted = np.zeros(len(order), dtype=np.int64)
             wanted[order[:representatives]] = 1
@@ -228,8 +249,13 @@ class FedHDS(GroupingMethod):
             capacity = np.array([int(summaries[client]["samples"][0]) for client in clients])
             owners = np.repeat(np.arange(len(clients)), lengths)
             wanted = take_turns(budget, order, owners, capacity)
+            few = np.minimum(capacity, self.minimum_group - 1)  # whatever a client says
+            untold = np.where(np.array(lengths) > 0, 0, few)
+            others = apportion(budget - int(wanted.sum()), untold)
         replies = {}
-        for client, mine in zip(clients, np.split(wanted, np.cumsum(lengths)[:-1]), strict=True):
+        shares = np.split(wanted, np.cumsum(lengths)[:-1])
+        for client, share, other in zip(clients, shares, others, strict=True):
+            mine = share if len(share) else np.array([other])
             groups = np.flatnonzero(mine)
             replies[client] = {"groups": groups, "samples": mine[groups]}
         counts = {
@@ -271,9 +297,11 @@ class FedHDS(GroupingMethod):
         """Take the samples nearest to the chosen groups' centroids (client; section 4.2).
 
         A group that has fewer samples than it is to give is made up for by the samples
-        nearest to any chosen centroid.
+        nearest to any chosen centroid. A client that told of no group draws at random.
         """
         points, labels, centroids = memory["points"], memory["labels"], memory["centroids"]
+        if not len(centroids):
+            return Coreset.of(rng.permutation(len(points))[: int(received["samples"].sum())])
         taken: dict[int, int] = {}
         for group, count in zip(received["groups"], received["samples"], strict=True):
             members = np.flatnonzero(labels == group)
