@@ -11,7 +11,7 @@ from fedhds import run_files
 from fedhds.cells import plan
 from fedhds.files import read_json, write_json
 from fedhds.report.figures import draw
-from fedhds.reporting import make
+from fedhds.reporting import make, write_report
 from fedhds.types import UserError
 
 FILES = {
@@ -90,3 +90,12 @@ def test_columns_of_different_lengths_are_told(runs, tmp_path):
 def test_reference_of_a_comparison_may_have_a_filter(tmp_path):
     given = {"selection": {"filter": {"method": "zip", "keep": 0.5}}}
     assert plan(given, ["random", "k-center"], 1, [4]).reference_name == "random (filter zip)"
+
+
+@pytest.mark.parametrize("place", ["file", "file/in-it"])
+def test_places_that_cannot_be_written_are_told_in_a_sentence(runs, tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_report(runs, tmp_path / "page.html", export_to=tmp_path / place)
+    with pytest.raises(UserError, match="cannot be written"):
+        write_report(runs, tmp_path / "file" / "page.html")

@@ -119,9 +119,9 @@ def _begin(planned: Plan, out: Path, overwrite: bool) -> None:
         shutil.rmtree(out / "failed", ignore_errors=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "comparison.json", asdict(planned))
     except OSError as error:
-        raise UserError(f"the folder '{out}' cannot be made: {error.strerror}") from error
-    write_json(out / "comparison.json", asdict(planned))
+        raise UserError(f"the folder '{out}' cannot be written: {error.strerror}") from error
 
 
 def _tell_once(planned: Plan, progress: Progress) -> None:

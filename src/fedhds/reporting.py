@@ -5,7 +5,8 @@ Needs no model and, but for the samples' texts, none of the data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,22 @@ from fedhds.files import write_text
 from fedhds.report import requirements
 from fedhds.report.export import export
 from fedhds.report.figures import draw
+from fedhds.report.figures._figure import several
 from fedhds.report.page import page
 from fedhds.report.paired import Comparison, differences
 from fedhds.report.rendering import to_csv, to_latex, to_list, to_markdown
 from fedhds.report.runs import Group
 from fedhds.report.table import Table, tabulate
 from fedhds.report.words import Verdict, verdict
-from fedhds.types import Progress, Silent
+from fedhds.types import Progress, Silent, UserError
 
 PAGE = "report.html"
 """What a page is called where the user says nothing."""
+UNWRITABLE = (
+    *(FileExistsError, FileNotFoundError, IsADirectoryError),
+    *(NotADirectoryError, PermissionError),
+)
+"""What a place that the user should not have named makes of writing there."""
 
 
 @dataclass(frozen=True)
@@ -157,18 +164,29 @@ def write_report(
     Raises
     ------
     UserError
-        If a folder is none of a run, a file in it is broken, the data changed, or the extra
-        'report' is missing.
+        If a folder is none of a run, a file in it is broken, the data changed, the page cannot
+        be written there, or the extra 'report' is missing.
     """
     requirements.check()
     paths = [Path(folder) for folder in folders]
     found = make(paths, reference=reference, with_text=with_text)
     place = Path(out) if out is not None else (paths[0] if len(paths) == 1 else Path()) / PAGE
-    write_page(found, place)
+    with _writing(place):
+        write_page(found, place)
     if export_to is not None:
-        export(draw(found.groups, found.comparisons), Path(export_to))
-        write_tables(found, Path(export_to))
+        with _writing(Path(export_to)):
+            export(draw(found.groups, found.comparisons), Path(export_to))
+            write_tables(found, Path(export_to))
     return place
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Tell in a sentence that a place named by the user cannot be written to."""
+    try:
+        yield
+    except UNWRITABLE as error:
+        raise UserError(f"'{place}' cannot be written: {error.strerror}") from error
 
 
 def make(
@@ -210,5 +228,5 @@ def write_tables(found: Report, folder: Path) -> None:
 def _title(groups: Sequence[Group]) -> str:
     methods = list(dict.fromkeys(group.method for group in groups))
     if len(methods) == 1:
-        return f"{methods[0]}: {sum(len(group.runs) for group in groups)} run(s)"
+        return f"{methods[0]}: {several(sum(len(group.runs) for group in groups), 'run')}"
     return f"{len(methods)} selection methods compared"

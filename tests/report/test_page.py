@@ -88,3 +88,9 @@ def test_page_needs_no_script_for_its_words_and_tables():
     without = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert without.count("<table") >= 10
     assert "The figure needs JavaScript" in without
+
+
+def test_page_says_where_tuning_began_and_keeps_units_whole():
+    text = "".join(Seen(written([group(made()), group(made("full"))])).texts)
+    assert "unseen Rouge-L 0.010 and unseen loss 6.000" in text  # of `made`, before tuning
+    assert "difference in Rouge\u2011L [95\u00a0% interval]" in text

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fedhds.report._settings import public
-from fedhds.report.figures._figure import listed, several
+from fedhds.report.figures._figure import listed, mean, several
+from fedhds.report.formatting import score
 from fedhds.report.runs import Group, Run
 
 PACKAGES = ("fedhds", "torch", "transformers")
@@ -39,6 +40,7 @@ def facts(groups: Sequence[Group]) -> list[tuple[str, str]]:
         "Data": _distinct(_data(run) for run in runs),
         "Clients": _clients(runs),
         "Unseen tasks": _distinct(_unseen(run) for run in runs),
+        "Before tuning": _before(runs),
         "Methods": listed(list(dict.fromkeys(group.method for group in groups))),
         "Samples chosen in a round": listed(list(dict.fromkeys(g.size for g in groups if g.size))),
         "Seeds": listed(sorted({str(run.seed) for run in runs}, key=int)),
@@ -85,7 +87,8 @@ def _section(run: Run, name: str) -> Any:
 
 
 def _model(run: Run) -> str:
-    return str((run.summary or {}).get("base_model") or public(_section(run, "model").get("name")))
+    name = (run.summary or {}).get("base_model") or public(_section(run, "model").get("name"))
+    return "the embedded tiny Llama" if name == "embedded" else str(name)
 
 
 def _data(run: Run) -> str:
@@ -128,6 +131,16 @@ def _unseen(run: Run) -> str:
         return ""
     samples = sum(scores["n"] for scores in tasks.values())
     return f"{several(len(tasks), 'task')} with {several(samples, 'sample')}"
+
+
+def _before(runs: Sequence[Run]) -> str:
+    """Say how the base model scored on the unseen tasks, on average over runs."""
+    found = {
+        name: mean((run.summary or {}).get(key) for run in runs)
+        for name, key in (("Rouge-L", "rouge_l_before"), ("loss", "loss_before"))
+    }
+    said = [f"unseen {name} {score(value)}" for name, value in found.items() if value is not None]
+    return listed(said)
 
 
 def _rounds(run: Run) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedhds.report.formatting import score
@@ -55,9 +55,11 @@ def verdict(
         measure: [one for one in comparisons if one.measure == measure] for measure in MEASURES
     }
     compared = dict.fromkeys(one.label for one in comparisons)
+    summary = tuple(_summary(found, methods) for found in by_measure.values() if found)
+    best = (_best(groups, m, found) for m, found in by_measure.items() if len(groups) > 1)
     return Verdict(
-        tuple(_summary(found, methods) for found in by_measure.values() if found),
-        tuple(filter(None, (_best(groups, m, found) for m, found in by_measure.items()))),
+        summary or (_uncompared(groups, asked),),
+        tuple(filter(None, best)),
         tuple(_group([one for one in comparisons if one.label == label]) for label in compared),
         (
             *_unfinished(groups),
@@ -65,6 +67,36 @@ def verdict(
             *_left_out(groups, comparisons, asked),
         ),
     )
+
+
+def _uncompared(groups: Sequence[Group], asked: Mapping[str, str]) -> str:
+    """Say why nothing is compared, or of a single group what its tuning came to."""
+    if not any(group.finished for group in groups):
+        return "No run has finished, so there is nothing to tell yet."
+    if len(groups) == 1:
+        gains = list(filter(None, (_gain(groups[0], measure) for measure in MEASURES)))
+        over = _count(len(groups[0].finished), "seed")
+        said = f"{_listed(gains)}, with {over}" if gains else "not scored on unseen tasks"
+        return f"{groups[0].label}: {said}."
+    unfinished = {group.label for group in groups if not group.finished}
+    if waited := [label for label in dict.fromkeys(asked.values()) if label in unfinished]:
+        return (
+            f"Nothing can be compared: no run of {_listed(waited)}, which the others are compared "
+            "with, has finished."
+        )
+    return (
+        "Nothing can be compared: it needs two or more groups with scores of unseen samples for "
+        "the same seeds and data."
+    )
+
+
+def _gain(group: Group, measure: Measure) -> str | None:
+    """Say where a measure stood before and after tuning."""
+    before = mean(group, lambda summary: summary.get(f"{measure}_before"))
+    after = mean(group, unseen(measure))
+    if before is None or after is None:
+        return None
+    return f"{NAMES[measure]} went from {score(before)} to {score(after)}"
 
 
 def _summary(found: Sequence[Comparison], methods: dict[str, str]) -> str:
@@ -78,10 +110,10 @@ def _summary(found: Sequence[Comparison], methods: dict[str, str]) -> str:
     rest = len(found) - len(better) - len(worse)
     if rest == len(found):
         who = f"{found[0].label} cannot" if rest == 1 else "No method can"
-        return f"{who} be told from {name} on {measure} with {extent}."
+        return f"{who} be told apart from {name} on {measure} with {extent}."
     parts = [f"better than {name}: {_listed(better)}"] if better else []
     parts += [f"worse than {name}: {_listed(worse)}"] if worse else []
-    parts += [f"{rest} of {len(found)} cannot be told from it"] if rest else []
+    parts += [f"{rest} of {len(found)} cannot be told apart from it"] if rest else []
     return f"On {measure} with {extent}: {'; '.join(parts)}."
 
 
@@ -100,14 +132,18 @@ def _best(groups: Sequence[Group], measure: Measure, found: Sequence[Comparison]
     labels = [label for label in known if known[label] == value]
     word = "highest" if measure == "rouge_l" else "lowest"
     what = f"the {word} mean {NAMES[measure]}, {score(value)}"
+    if len(labels) == len(known) > 1:
+        return f"All have the same mean {NAMES[measure]}, {score(value)}."
     if len(labels) > 1:
         return f"{_listed(labels)} have {what}."
     said = f"{labels[0]} has {what}"
+    if not found:
+        return f"{said}."
     own = [one for one in found if one.label == labels[0]]
     if own and own[0].real and own[0].better:
         return f"{said}; it is better than {own[0].reference}."
     if own:
-        return f"{said}, but it cannot be told to be better than {own[0].reference}."
+        return f"{said}, but it is not shown to be better than {own[0].reference}."
     if labels[0] in {one.reference for one in found}:
         return f"{said}; others are compared with it."
     return f"{said}; it is compared with nothing."
@@ -127,6 +163,8 @@ def _comparison(one: Comparison) -> str:
     said = f"{measure} {size} {way} than {one.reference}"
     if one.difference == 0:
         said = f"{measure} the same as that of {one.reference}"
+        if one.low == one.high:
+            return f"{said} throughout"
     if math.isinf(one.low):
         return f"{said}, from one sample and one seed: nothing can be told"
     said += f" ({100 * LEVEL:.0f} % interval {_interval(one, decimals)})"
@@ -156,7 +194,7 @@ def _decimals(one: Comparison) -> int:
 def _unfinished(groups: Sequence[Group]) -> list[str]:
     runs = [run for group in groups for run in group.runs]
     missing = sum(run.status != "finished" for run in runs)
-    if not missing:
+    if missing in (0, len(runs)):  # of none that finished there is nothing to limit
         return []
     return [
         f"{missing:,} of {_count(len(runs), 'run')} are not finished: means are over different "
@@ -203,17 +241,33 @@ def _left_out(
         f"reference finished on the same data: {_listed([g for g in lost if lost[g] == number])}."
         for number in sorted({*lost.values()})
     ]
-    compared = {one.label for one in comparisons}
+    reasons: dict[str, list[str]] = {}
+    for label, reason in _reasons(groups, {one.label for one in comparisons}, asked):
+        reasons.setdefault(reason, []).append(label)
+    return notes + [f"Not compared, {why}: {_listed(found)}." for why, found in reasons.items()]
+
+
+def _reasons(
+    groups: Sequence[Group], compared: Collection[str], asked: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each group that should have been compared and was not, with the reason."""
+    finished = {group.label for group in groups if group.finished}
     methods = {group.method for group in groups if group.label in asked.values()}
-    for group in groups:
-        if group.label in asked and group.label not in compared:
-            notes.append(
-                f"{group.label} is not compared: it shares no seed with scores of unseen samples "
-                f"and the same data with {asked[group.label]}."
+    for group in groups if finished else ():
+        reference = asked.get(group.label)
+        if reference is None:
+            if asked and group.method not in methods:
+                yield group.label, "as the reference has no group of that size"
+        elif group.label not in finished:
+            yield group.label, "as no run of it has finished"
+        elif reference not in finished:
+            yield group.label, f"as no run of {reference} has finished"
+        elif group.label not in compared:
+            yield (
+                group.label,
+                "for lack of a seed with scores of unseen samples and the same data as a run of "
+                f"{reference}",
             )
-        elif asked and group.label not in asked and group.method not in methods:
-            notes.append(f"{group.label} is not compared: the reference has no group of its size.")
-    return notes
 
 
 def _extent(found: Sequence[Comparison]) -> str:

@@ -1,6 +1,7 @@
 """What the forest plot shows."""
 
 import math
+from dataclasses import replace
 
 from fedhds.report.figures import differences
 from fedhds.report.paired import Comparison
@@ -38,3 +39,10 @@ def test_difference_without_an_interval_is_a_point():
     (row,) = figure.panels[0].spec["data"]["values"]
     assert (row["low"], row["high"]) == (0.5, 0.5)
     assert "Without an interval" in figure.notes[0]
+
+
+def test_references_of_several_sizes_are_named_in_the_caption():
+    tens, thirties = (replace(compared("a", 0.1, 0, 1), reference=f"random {n}") for n in (10, 30))
+    figure = differences.figure([tens, thirties])
+    assert figure.title == "Differences: each group against its reference"
+    assert figure.caption.endswith("with that of their size: random 10 and random 30.")

@@ -53,7 +53,7 @@ def test_over_fitting_is_shaded_and_said_in_words():
     (panel,) = figure.panels
     assert panel.spec["title"]["subtitle"] == "rises after round 2: +0.21"
     assert panel.spec["layer"][0]["data"] == {"values": [{"from": 2, "to": 3}]}
-    assert figure.notes[0] == "By validation loss, fedhds rises after round 2 (+0.21)."
+    assert figure.notes[0] == "Validation loss rises again: fedhds (+0.21 after round 2)."
 
 
 def test_runs_evaluated_at_the_ends_only_are_told_how_to_get_the_curve():

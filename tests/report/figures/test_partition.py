@@ -1,6 +1,6 @@
 """What the partition figure says."""
 
-from pages import group, made
+from pages import group, made, without_task_names
 
 from fedhds.report.figures import partition
 
@@ -33,3 +33,17 @@ def test_skew_is_said_in_words():
         "client on average; a client's mix of tasks differs from that of all by 0.70 on average "
         "(total variation: 0 is the same mix, 1 no task in common)."
     )
+
+
+def test_few_clients_without_tasks_stand_below_their_bars_by_name():
+    few, many = (group(without_task_names(made(clients=n, samples=50))) for n in (3, 30))
+    (panel,) = partition.figure([few]).panels
+    assert panel.spec["encoding"]["x"]["scale"]["domain"] == ["client 0", "client 1", "client 2"]
+    (panel,) = partition.figure([many]).panels
+    assert panel.spec["encoding"]["x"]["title"] == "clients, the largest first"
+    assert panel.spec["encoding"]["x"]["type"] == "quantitative"
+
+
+def test_clients_with_as_many_tasks_each_are_one_bar_around_that_number():
+    figure = partition.figure([group(made(clients=1000, samples=5000))])  # five of each client
+    assert figure.panels[1].spec["encoding"]["x"]["scale"]["domain"] == [4.5, 5.5]

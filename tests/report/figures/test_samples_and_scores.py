@@ -1,5 +1,6 @@
 """Where labels of means go."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -35,3 +36,10 @@ def test_axis_is_logarithmic_over_more_than_a_decade(samples, kind):
     panel = samples_and_scores.figure(groups).panels[0].spec
     assert (max(used) >= 10 * min(used)) == (kind == "log")
     assert panel["layer"][0]["encoding"]["x"]["scale"].get("type") == kind
+
+
+def test_axis_of_scores_that_are_all_zero_has_none_below():
+    run = made("random")
+    run = replace(run, summary=run.summary | {"rouge_l_after": 0.0})
+    panel = samples_and_scores.figure([group(run)]).panels[0].spec
+    assert panel["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0.0, 1.0]

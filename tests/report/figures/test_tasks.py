@@ -39,3 +39,8 @@ def test_at_most_sixty_tasks_are_drawn_and_all_are_in_the_table():
     assert drawn == {f"task {i}" for i in range(10, 70)}  # the largest changes
     assert len(figure.rows) == 70
     assert "the other 10 tasks" in figure.notes[0]
+
+
+def test_colours_of_no_change_at_all_have_a_scale():
+    panel = tasks.figure([group(scored({"a": 0.0})), group(scored({"a": 0.0}, method="full"))])
+    assert panel.panels[0].spec["encoding"]["color"]["scale"]["domain"] == [-1.0, 1.0]

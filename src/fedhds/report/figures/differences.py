@@ -38,13 +38,15 @@ def figure(comparisons: Sequence[Comparison]) -> Figure | None:
     drawn = [one for one in comparisons if math.isfinite(one.difference)]
     if not drawn:
         return None
-    whom = listed(list(dict.fromkeys(one.reference for one in drawn)))
+    references = list(dict.fromkeys(one.reference for one in drawn))
+    whom = listed(references)
     return Figure(
         name=NAME,
-        title=f"{TITLE}: each group against {whom}",
+        title=f"{TITLE}: each group against {'its reference' if references[1:] else whom}",
         caption=(
             "Each mark is a difference, its line the 95 % interval. A filled mark is a real "
             "difference, corrected for the number of comparisons; a hollow one may be chance."
+            + (f" Groups are compared with that of their size: {whom}." if references[1:] else "")
         ),
         alt=f"Forest plot of differences to {whom}; {_said([one for one in drawn if one.real])}.",
         panels=tuple(

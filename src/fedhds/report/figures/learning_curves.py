@@ -74,14 +74,14 @@ def _said(groups: Sequence[Group], found: Mapping[str, Mapping[int, Curves]]) ->
     said = []
     for measure, curves in found.items():
         rising = [
-            f"{groups[i].label} rises after round {own.lowest} ({own.rise:+.2f})"
+            f"{groups[i].label} ({own.rise:+.2f} after round {own.lowest})"
             for i, own in curves.items()
             if own.rise
         ]
         if rising:
-            said.append(f"By {MEASURES[measure].lower()}, {listed(rising)}.")
+            said.append(f"{MEASURES[measure]} rises again: {listed(rising)}.")
         elif is_whole(list(curves.values())):
-            said.append(f"By {MEASURES[measure].lower()}, no group's mean rises again.")
+            said.append(f"{MEASURES[measure]} rises again in no group.")
     return said
 
 

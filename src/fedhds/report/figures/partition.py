@@ -32,6 +32,10 @@ CLIENTS, TASKS = 40, 60
 """Most clients and tasks whose names can be read along the edges of a heat map."""
 SEPARATE = 60
 """Most clients whose bars are told apart by a gap."""
+NAMED = 20
+"""Most clients whose names stand below their bars."""
+SLANTED = {"labelAngle": -60, "labelLimit": 80}
+"""An axis of clients' names."""
 HELD = "training samples"
 WHOLE = {"tickMinStep": 1, "grid": False, "format": ",d"}
 """An axis of whole numbers."""
@@ -50,7 +54,7 @@ def figure(groups: Sequence[Group]) -> Figure | None:
         title=TITLE,
         caption=(
             "Clients that hold unequal amounts or different tasks are what makes federated "
-            "tuning hard. A darker cell or a longer bar is more training samples."
+            "tuning hard. A stronger colour or a longer bar is more training samples."
         ),
         alt=" ".join(_words(run) for run in found),
         panels=tuple(panels),
@@ -135,7 +139,6 @@ def _heat_map(which: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dic
         for task, count in _tasks(client).items()
     ]
     names = list(dict.fromkeys(str(client["name"]) for client in clients))
-    slanted = {"labelAngle": -60, "labelLimit": 80}
     legend = {"gradientLength": 150}
     return view(
         f"Samples of each task at each client{which}",
@@ -144,7 +147,7 @@ def _heat_map(which: str, clients: Sequence[Plain], tasks: Sequence[str]) -> dic
         data={"values": rows},
         mark={"type": "rect", "style": "cell"},
         encoding={
-            "x": named("client", names, "client", axis=slanted),
+            "x": named("client", names, "client", axis=SLANTED),
             "y": named("short", cut.values()),
             "color": amount("samples", HELD, scale={"domainMin": 0}, legend=legend),
             "tooltip": tooltip(client="client", task="task", samples="samples"),
@@ -164,15 +167,20 @@ def _sorted_sizes(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         }
         for rank, c in enumerate(ordered)
     ]
+    title, names = "clients, the largest first", dict.fromkeys(row["client"] for row in rows)
+    if len(rows) == len(names) <= NAMED:
+        mark, across = "bar", {"x": named("client", names, title, axis=SLANTED)}
+    else:
+        mark = "rect"
+        across = {"x": amount("rank", title, [0, len(rows)], axis=WHOLE), "x2": {"field": "next"}}
     return view(
         f"Samples of each client{which}",
         "",
         220,
         data={"values": rows},
-        mark={"type": "rect", "style": "bar" if gap else "solid"},
+        mark={"type": mark, "style": "bar" if gap else "solid"},
         encoding={
-            "x": amount("rank", "clients, the largest first", [0, len(rows)], axis=WHOLE),
-            "x2": {"field": "next"},
+            **across,
             "y": amount("samples", HELD),
             "y2": {"datum": 0},
             "tooltip": tooltip(client="client", samples="samples"),
@@ -201,7 +209,7 @@ def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         data={"values": rows},
         mark={"type": "rect", "style": "bar"},
         encoding={
-            "x": amount("from", title, scale={"zero": False}, axis=WHOLE),
+            "x": amount("from", title, [rows[0]["from"], rows[-1]["to"]], axis=WHOLE),
             "x2": {"field": "to"},
             "y": amount("clients", "clients", axis=WHOLE | {"grid": True}),
             "y2": {"datum": 0},

@@ -91,7 +91,8 @@ def _panel(measure: str, groups: Sequence[Group]) -> dict[str, Any]:
         }
         for group in groups
     ]
-    domain = span(run["score"] for run in runs)
+    low, high = span(run["score"] for run in runs)
+    domain = [max(low, 0.0), high]  # where all scores are zero, none is below
     _place_labels(means, domain, height)
     scale = _scale([run["used"] for run in runs])
     return view(title, direction, height, layer=_layers(runs, means, scale, domain))

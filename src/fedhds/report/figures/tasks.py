@@ -138,7 +138,7 @@ def _axis(rows: Sequence[Plain]) -> dict[str, Any]:
 def _colour(rows: Sequence[Plain], measure: str) -> dict[str, Any]:
     """Colour by how much better, on a scale that is the same to both sides of zero."""
     _, title, sign = MEASURES[measure]
-    most = max([1e-9, *(abs(row["better"]) for row in rows)])
+    most = max((abs(row["better"]) for row in rows), default=0.0) or 1.0
     scale = {"domain": [-most, most], "range": "diverging", "interpolate": "rgb"}
     label = f"datum.value === 0 ? '0' : format({sign} * datum.value, '+.2~f')"
     legend = {"gradientLength": 200, "labelExpr": label, "titleLimit": 320}
