@@ -319,18 +319,17 @@ def _server_app(
         append_lines(folder / "rounds.jsonl", state.lines[-1:])
         tracked.follow(state.lines)
 
+    def gather(clients: Clients) -> None:
+        clients.handshake = digests(experiment)
+        clients.gather(config.federation.sites, config.federation.wait)
+        run_folder.enrol(folder, config.federation.sites, clients.samples, clients.validation)
+
     def lead(clients: Clients) -> None:
-        if config.federation.engine == "deployment":
-            clients.handshake = digests(experiment)
-            clients.gather(config.federation.sites, config.federation.wait)
-            held = clients.samples, clients.validation
-            run_folder.enrol(folder, config.federation.sites, *held)
-        else:
-            clients.greet()
         play(clients, state, rounds, _unseen_scorer(experiment, progress), save, progress)
 
+    meet = gather if config.federation.engine == "deployment" else Clients.greet
     deadline = config.federation.deadline
-    return build_server_app(lead, progress, run_folder.number(folder), deadline)
+    return build_server_app(lead, progress, run_folder.number(folder), deadline, meet)
 
 
 def _play_here(

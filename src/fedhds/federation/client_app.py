@@ -86,7 +86,7 @@ class Site:
     progress: Progress
     codec: Codec
     adapter_schema: Schema
-    handshake: Callable[[], Arrays]
+    handshake: Callable[[], Arrays] = dict
     guard: Guard = UNGUARDED
 
 
@@ -126,15 +126,13 @@ def _answering(
     What goes back is kept in the ledger first; what cannot be kept does not leave.
     """
 
-    def respond(
-        message: Message, context: Context, guard: Guard, clock: Clock | None
-    ) -> RecordDict:
+    def respond(message: Message, context: Context, guard: Guard, clock: Clock | None) -> Content:
         facts = read_facts(message.content, KINDS[kind].down)
         site = replace(open_site(context, int(facts["run"])), guard=guard)
         site = site if clock is None else _timed(site, clock)
         content = unpack(message.content, KINDS[kind].down, _schemas(site, kind, facts))
         reply = handle(site, content)
-        return pack(Content({**reply.facts, **address(content)}, reply.arrays))
+        return Content({**reply.facts, **address(content)}, reply.arrays)
 
     def answer(message: Message, context: Context) -> Message:
         started, guard = time.perf_counter(), UNGUARDED

@@ -21,23 +21,28 @@ def build_server_app(
     progress: Progress,
     run: int = 0,
     deadline: float | None = None,
+    meet: Callable[[Clients], None] = Clients.greet,
 ) -> ServerApp:
     """Build Flower's ServerApp.
 
     Parameters
     ----------
     lead : callable
-        What the server does with its clients, which it has not greeted yet.
+        What the server does with its clients once it knows them.
     run : int
         The run's number.
     deadline : float or None
         Seconds that clients have for a message of a round.
+    meet : callable
+        How it gets to know them.
     """
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        lead(Clients(grid, progress, run, deadline))
+        clients = Clients(grid, progress, run, deadline)
+        meet(clients)
+        lead(clients)
 
     return app
 
