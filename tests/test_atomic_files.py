@@ -7,6 +7,7 @@ import pytest
 
 from fedhds.files import (
     TEMPORARY,
+    append_durably,
     append_lines,
     read_arrays,
     read_json,
@@ -111,3 +112,17 @@ def test_lines_are_added(tmp_path):
     append_lines(tmp_path / "a.jsonl", [])
     append_lines(tmp_path / "a.jsonl", ["b", "c"])
     assert (tmp_path / "a.jsonl").read_text("utf-8") == "ä\nb\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, "b\n"), ("a\n", "a\nb\n"), ("a", "a\nb\n")],
+    ids=["new", "whole", "torn"],
+)
+def test_a_line_is_added_as_a_line_of_its_own(tmp_path, before, after):
+    path = tmp_path / "log" / "lines"
+    if before is not None:
+        path.parent.mkdir()
+        path.write_text(before)
+    append_durably(path, "b")
+    assert path.read_text() == after

@@ -75,12 +75,17 @@ def append_durably(path: Path, line: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        if file.tell():
+        begun = file.tell() > 0
+        if begun:
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else f"\n{line}"
         file.write(f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
+    if not begun:  # its name must be on the disk, too
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 def write_text(path: Path, text: str) -> None:

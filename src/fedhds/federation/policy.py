@@ -120,7 +120,9 @@ def explain(policy: Policy) -> list[str]:
         )
     noise = "no noise is asked for on what describes groups"
     if policy.least_noise:
-        noise = f"what describes groups must have noise of a variance of {policy.least_noise:g}"
+        noise = (
+            f"noise on what describes groups must have a variance of {policy.least_noise:g} or more"
+        )
     spent = "no bound on epsilon or delta is asked for, and this version would guarantee none"
     if policy.epsilon is not None or policy.delta is not None:
         spent = (
