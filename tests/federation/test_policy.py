@@ -68,7 +68,7 @@ def client_app(folder, policy, config, opened=None, steps_of_north=None):
         north = context.node_config["partition-id"] == 1
         return PolicyGuard(policy, asked(config), Ledger(folder)) if north else UNGUARDED
 
-    def open_site(context: Context) -> Site:
+    def open_site(context: Context, run: int) -> Site:
         client = int(context.node_config["partition-id"])
         if opened is not None:
             opened.append(client)
@@ -95,7 +95,14 @@ def play_run(
     state = RunState(adapter_arrays(tiny_language_model().model))
     chosen = config.selection
     numbers = Rounds(
-        config.selection_method, FedAvg(), Float32(), rounds, 1.0, 0, chosen.samples, every=1
+        config.selection_method,
+        FedAvg(),
+        Float32(),
+        rounds,
+        1.0,
+        0,
+        samples=chosen.samples,
+        every=1,
     )
     server = build_server_app(
         lambda clients: play(clients, state, numbers, None, lambda _: None, Silent()), Silent()
