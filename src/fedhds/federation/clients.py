@@ -86,7 +86,7 @@ class Clients:
         """
         node_ids = sorted(self.grid.get_node_ids())
         contents = dict.fromkeys(node_ids, Content({"run": self.run}))
-        for node, answer in self._exchange(HELLO, contents, {}, 0, None):
+        for node, answer in self._exchange(HELLO, contents, {}, 0, None, {}):
             if isinstance(answer, str):
                 raise RunFailed(f"a client could not be reached: {answer}")
             number = int(answer.facts["client"])
@@ -127,7 +127,8 @@ class Clients:
             self.nodes[number]: Content({**content.facts, **about}, content.arrays)
             for number, content in contents.items()
         }
-        for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline):
+        held = {self.nodes[number]: self.samples[number] for number in contents}
+        for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline, held):
             if isinstance(answer, Content):
                 self._count("up", [answer])
             yield awaited.pop(node), answer
@@ -148,6 +149,7 @@ class Clients:
         schemas: Mapping[str, Schema],
         round: int,
         timeout: float | None,
+        held: Mapping[int, int],
     ) -> Iterator[tuple[int, Answer]]:
         """Yield each node's checked content, or why there is none; of several the first."""
         awaited = set(contents)
@@ -166,7 +168,7 @@ class Clients:
                 yield node, _readable(reply.error.reason or f"error {reply.error.code}")
                 continue
             try:
-                content = unpack(reply.content, KINDS[kind].up, schemas)
+                content = unpack(reply.content, KINDS[kind].up, schemas, held.get(node))
                 check_address(content, contents[node])
                 yield node, content
             except BadMessage as error:
