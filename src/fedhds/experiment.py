@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from fedhds import config as configuration
 from fedhds import requirements, run_folder
@@ -24,7 +24,7 @@ from fedhds.federation.client_app import build_client_app
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
-from fedhds.federation.server_app import Play, build_server_app
+from fedhds.federation.server_app import Play, ServerApp, build_server_app
 from fedhds.files import append_lines, json_line, read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
@@ -35,9 +35,6 @@ from fedhds.sites import SiteOpener, build_sites, check_kept, digests
 from fedhds.summary import summarise
 from fedhds.trackers import Tracking, tracking
 from fedhds.types import Arrays, Progress, RunFailed, Silent, UserError
-
-if TYPE_CHECKING:
-    from flwr.serverapp import ServerApp
 
 UNSEEN = ("tasks", "rouge_l", "loss_sums", "token_counts")
 """Columns of ``unseen.json``."""

@@ -209,7 +209,8 @@ class ArraySpec:
     """What one array of a message may be; anything else is refused on arrival.
 
     ``shape`` holds fixed lengths or names; equal names within one message must have equal
-    lengths, none above ``longest``. Values must be finite and within ``low``..``high``.
+    lengths, none above ``longest``; nor are ``groups`` and ``samples`` of a client's summary more
+    than the samples it has. Values must be finite and within ``low``..``high``.
     """
 
     dtype: str

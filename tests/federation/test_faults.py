@@ -39,7 +39,7 @@ class Counting(SelectionMethod):
 
     exchanges: int
     budget: ClassVar[str] = "ignored"
-    SUMMARY: ClassVar = {"centroids": ArraySpec("float32", ("groups", 2), longest=8)}
+    SUMMARY: ClassVar = {"centroids": ArraySpec("float32", ("groups", 2))}
     REPLY: ClassVar = {"there": ArraySpec("int64", (1,))}
 
     @property
@@ -178,7 +178,13 @@ TABLE = [
     (1, SELECT, 0, late, "no reply arrived within 60 s"),
     (1, SELECT, 0, changed(SELECTION, last_is(np.nan)), "holds values out of range"),
     (1, SELECT, 0, changed(SELECTION, last_is(np.inf)), "holds values out of range"),
-    (1, SELECT, 0, changed(SELECTION, each(lambda a: np.repeat(a, 2, 0))), "has the shape (12"),
+    (
+        1,
+        SELECT,
+        0,
+        changed(SELECTION, each(lambda a: np.repeat(a, 2, 0))),
+        "has 12 groups, of which 6",
+    ),
     (1, SELECT, 0, changed(SELECTION, each(np.transpose)), "has the shape (2, 6)"),
     (1, SELECT, 0, changed(SELECTION, each(np.float64)), "is of float64"),
     (1, SELECT, 0, changed(SELECTION, lambda arrays: {}), "'centroids' is missing"),

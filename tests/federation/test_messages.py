@@ -71,13 +71,19 @@ def test_any_array_within_the_schema_passes_unchanged(centroids):
         ({"centroids": np.full((4, 2), np.nan, np.float32)}, "out of range"),
         ({"centroids": np.full((4, 2), 6, np.float32)}, "out of range"),
         ({"sizes": np.array([0, 1, 2, -1])}, "out of range"),
-        ({"centroids": np.zeros((11, 2), np.float32), "sizes": np.arange(11)}, "shape"),
+        ({"centroids": np.zeros((11, 2), np.float32), "sizes": np.arange(11)}, "11 groups"),
         ({"texts": np.zeros(1)}, "'texts' is unknown"),
     ],
 )
 def test_arrays_outside_the_schema_are_refused(changed, complaint):
     with pytest.raises(BadMessage, match=complaint):
         unpack(pack(content(**changed)), PART, SCHEMAS)
+
+
+def test_a_client_has_no_more_groups_than_samples():
+    assert unpack(pack(content()), PART, SCHEMAS, held=4).facts == content().facts
+    with pytest.raises(BadMessage, match="has 4 groups, of which 3 are possible"):
+        unpack(pack(content()), PART, SCHEMAS, held=3)
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_time_is_counted_over_all_messages_of_a_round_and_processes(tmp_path):
     ledger = Ledger(tmp_path)
     for seconds in (31.0, 30.0):
         ledger.keep(error_entry("RuntimeError", False, "train", 5, seconds))
-    facts = {"choose": 0, "tune": 0}
+    facts = {"run": 0, "choose": 0, "tune": 0}
     reply = ask(tmp_path, policy, "train", facts | {"round": 5}, spent)
     assert reply.error.reason == "site 'north' refuses: the round took its 60 seconds"
     assert spent == []

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flwr.clientapp import ClientApp
-    from flwr.serverapp import ServerApp
+    from fedhds.federation.relay import ClientApp
+    from fedhds.federation.server_app import ServerApp
 
 EXPERIMENT = "experiment.yaml"
 """What an app's folder holds beside its two modules."""

@@ -150,7 +150,7 @@ class Clients:
         content = Content({"run": self.run}, digests)
         new = {node: content for node in there if node not in self._greeted}
         self._greeted.update(new)
-        for node, answer in self._exchange(HELLO, new, {}, 0, self.deadline):
+        for node, answer in self._exchange(HELLO, new, {}, 0, self.deadline, {}):
             if isinstance(answer, Refusal):
                 self.refusals.append(answer)
                 self.progress.say("warning", f"warning: a client takes no part: {answer}")
@@ -196,7 +196,8 @@ class Clients:
             self.nodes[number]: Content({**content.facts, **about}, content.arrays)
             for number, content in contents.items()
         }
-        for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline):
+        held = {self.nodes[number]: self.samples[number] for number in contents}
+        for node, answer in self._exchange(kind, by_node, schemas, round, self.deadline, held):
             if isinstance(answer, Content):
                 self._count("up", [answer])
             yield awaited.pop(node), answer
@@ -217,6 +218,7 @@ class Clients:
         schemas: Mapping[str, Schema],
         round: int,
         timeout: float | None,
+        held: Mapping[int, int],
     ) -> Iterator[tuple[int, Answer]]:
         """Yield each node's checked content, or why there is none; of several the first."""
         awaited = set(contents)
@@ -236,7 +238,7 @@ class Clients:
                 yield node, Refusal(reason) if reply.error.code == REFUSED else reason
                 continue
             try:
-                content = unpack(reply.content, KINDS[kind].up, schemas)
+                content = unpack(reply.content, KINDS[kind].up, schemas, held.get(node))
                 check_address(content, contents[node])
                 yield node, content
             except BadMessage as error:

@@ -54,6 +54,11 @@ class BadMessage(ValueError):
     """A message that the table does not allow; one sentence that says what is wrong."""
 
 
+COUNTED_AXES = ("groups", "samples")
+"""Axes of a summary that no client has more of than samples: a million groups of a client of
+ten would keep the server busy for all others."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """A number: whole or not, at least ``low``, finite."""
@@ -182,7 +187,9 @@ def pack_all(contents: Iterable[Content]) -> Iterator[RecordDict]:
         yield records
 
 
-def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Content:
+def unpack(
+    records: RecordDict, part: Part, schemas: Mapping[str, Schema], held: int | None = None
+) -> Content:
     """Take a content out of Flower's records, refusing whatever is not allowed.
 
     Parameters
@@ -193,6 +200,8 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
         What this direction of this kind of message may hold.
     schemas : mapping of str to Schema
         The arrays allowed in each group.
+    held : int or None
+        How many samples the sender has, which bounds `COUNTED_AXES`.
 
     Raises
     ------
@@ -212,7 +221,9 @@ def unpack(records: RecordDict, part: Part, schemas: Mapping[str, Schema]) -> Co
     return Content(
         facts,
         {
-            name: (_adapter if name == ADAPTER else _arrays)(group, schemas[name])
+            name: _adapter(group, schemas[name])
+            if name == ADAPTER
+            else _arrays(group, schemas[name], held)
             for name, group in groups.items()
         },
     )
@@ -259,7 +270,7 @@ def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
         bounds = [(schema[name].low, schema[name].high) for name, *_ in layout.places]
         loosest = min(low for low, _ in bounds), max(high for _, high in bounds)
         whole = ArraySpec(str(layout.dtype), (layout.length,), *loosest)
-        parts = layout.split(_array(ADAPTER, record[layout.name], whole, {}))
+        parts = layout.split(_array(ADAPTER, record[layout.name], whole, {}, {}))
         for name, own in zip(parts, bounds, strict=True):
             if own != loosest:
                 _check_range(name, parts[name], schema[name])
@@ -267,26 +278,33 @@ def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
     return arrays
 
 
-def _arrays(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
+def _arrays(record: ArrayRecord, schema: Schema, held: int | None) -> dict[str, Array]:
     if set(record) != set(schema):
         odd = sorted(set(record) ^ set(schema))
         raise BadMessage(f"the array '{odd[0]}' is {'missing' if odd[0] in schema else 'unknown'}")
-    lengths: dict[str, int] = {}
-    return {name: _array(name, record[name], schema[name], lengths) for name in schema}
+    lengths = dict[str, int]()
+    limits = {} if held is None else dict.fromkeys(COUNTED_AXES, held)
+    return {name: _array(name, record[name], schema[name], lengths, limits) for name in schema}
 
 
-def _array(name: str, packed: FlowerArray, spec: ArraySpec, lengths: dict[str, int]) -> Array:
+def _array(
+    name: str,
+    packed: FlowerArray,
+    spec: ArraySpec,
+    lengths: dict[str, int],
+    limits: Mapping[str, int],
+) -> Array:
     """Check one array against its spec; ``lengths`` collects the named axes seen so far.
 
     What the sender claims is checked before the bytes are read, and the bytes after.
     """
-    _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths)
+    _check_shape(name, packed.dtype, tuple(packed.shape), spec, lengths, limits)
     try:
         array = read(packed)
     except Exception as error:
         raise BadMessage(f"the array '{name}' cannot be read") from error
     if array.dtype != spec.dtype or array.shape != tuple(packed.shape):
-        _check_shape(name, str(array.dtype), array.shape, spec, lengths)
+        _check_shape(name, str(array.dtype), array.shape, spec, lengths, limits)
     _check_range(name, array, spec)
     return array
 
@@ -300,7 +318,12 @@ def _check_range(name: str, array: Array, spec: ArraySpec) -> None:
 
 
 def _check_shape(
-    name: str, dtype: str, shape: tuple[int, ...], spec: ArraySpec, lengths: dict[str, int]
+    name: str,
+    dtype: str,
+    shape: tuple[int, ...],
+    spec: ArraySpec,
+    lengths: dict[str, int],
+    limits: Mapping[str, int],
 ) -> None:
     if dtype != spec.dtype:
         raise BadMessage(f"the array '{name}' is of {dtype}, not {spec.dtype}")
@@ -308,5 +331,12 @@ def _check_shape(
         raise BadMessage(f"the array '{name}' has {len(shape)} axes, not {len(spec.shape)}")
     for length, axis in zip(shape, spec.shape, strict=True):
         expected = lengths.setdefault(axis, length) if isinstance(axis, str) else axis
-        if length != expected or (isinstance(axis, str) and length > spec.longest):
+        if length != expected:
             raise BadMessage(f"the array '{name}' has the shape {tuple(shape)}, not {spec.shape}")
+        most = (
+            min(spec.longest, limits.get(axis, spec.longest)) if isinstance(axis, str) else length
+        )
+        if length > most:
+            raise BadMessage(
+                f"the array '{name}' has {length} {axis}, of which {most} are possible"
+            )

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 from flwr.app import Context, Error, Message
-from flwr.clientapp import ClientApp
+from flwr.clientapp import ClientApp as ClientApp  # for those who may not import flwr
 
 from fedhds.federation.frames import receive_frame, send_frame
 from fedhds.federation.worker import packed, socket_path, unpacked

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flwr.app import Context
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import Grid
+from flwr.serverapp import ServerApp as ServerApp  # for those who may not import flwr
 
 from fedhds.federation.clients import Clients
 from fedhds.federation.polling import PollingGrid
