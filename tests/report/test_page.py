@@ -93,4 +93,11 @@ def test_page_needs_no_script_for_its_words_and_tables():
 def test_page_says_where_tuning_began_and_keeps_units_whole():
     text = "".join(Seen(written([group(made()), group(made("full"))])).texts)
     assert "unseen Rouge-L 0.010 and unseen loss 6.000" in text  # of `made`, before tuning
-    assert "difference in Rouge\u2011L [95\u00a0% interval]" in text
+    assert "difference in Rouge-L [95\u00a0% interval]" in text
+
+
+def test_settings_of_many_groups_are_not_for_paper():
+    said = "the table is too wide for paper"
+    groups = [group(made(f"method-{i}", samples=8, kept=False)) for i in range(9)]
+    assert said not in written(groups[:8])
+    assert said in written(groups)

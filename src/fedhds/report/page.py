@@ -26,6 +26,8 @@ from fedhds.report.table import Table
 from fedhds.report.words import Verdict
 
 ASSETS = files("fedhds.report") / "assets"
+WIDEST = 8
+"""Most groups whose settings stand beside each other on paper."""
 
 
 def page(
@@ -77,6 +79,7 @@ def _compared(groups: Sequence[Group], verdict: Verdict, table: Table) -> dict[s
         "left_out": [entry for entry in told if entry.kind != REMARK],
         "remarks": [entry for entry in told if entry.kind == REMARK],
         "labels": [group.label for group in groups],
+        "widest": WIDEST,
         "differing": _settings.differing(groups),
         "settings": [(group.label, _settings.whole(group)) for group in groups],
     }
@@ -176,9 +179,12 @@ def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return columns
 
 
-def _unbroken(header: str) -> str:
+def _unbroken(header: str) -> Any:
     """Keep ``Rouge-L`` and ``95 %`` whole where a narrow column breaks its header."""
-    return header.replace("-", "\u2011").replace(" %", "\u00a0%")
+    from markupsafe import Markup, escape
+
+    whole = Markup('<span class="whole">Rouge-L</span>')
+    return escape(header).replace("Rouge-L", whole).replace(" %", "\u00a0%")
 
 
 def _key(value: Any) -> str:

@@ -192,6 +192,7 @@ def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
     counts = [len(_tasks(client)) for client in clients]
     step = max(1, math.ceil((max(counts) - min(counts)) / BARS))
     bins = Counter((count - min(counts)) // step * step + min(counts) for count in counts)
+    ends = [min(bins) - 0.5, max(bins) + step - 0.5]
     rows = [
         {
             "tasks": f"{low}" if step == 1 else f"{low} to {low + step - 1}",
@@ -209,7 +210,7 @@ def _tasks_per_client(which: str, clients: Sequence[Plain]) -> dict[str, Any]:
         data={"values": rows},
         mark={"type": "rect", "style": "bar"},
         encoding={
-            "x": amount("from", title, [rows[0]["from"], rows[-1]["to"]], axis=WHOLE),
+            "x": amount("from", title, ends, axis=WHOLE),
             "x2": {"field": "to"},
             "y": amount("clients", "clients", axis=WHOLE | {"grid": True}),
             "y2": {"datum": 0},
