@@ -24,9 +24,8 @@ def supernode(context: typer.Context) -> None:
     """Run flower-supernode (its options), with this package's code alone on the site's data."""
     with session(False, False) as progress:
         from fedhds.deployment.apps import MESSAGE
-        from fedhds.deployment.state import state_folder
         from fedhds.federation.supernode import become_supernode
 
         if "--insecure" in context.args:
             progress.say("warning", "warning: nothing that leaves this site is encrypted")
-        become_supernode(context.args, state_folder() / "programs", MESSAGE)
+        become_supernode(context.args, MESSAGE)

@@ -143,7 +143,7 @@ def _readme(sites: Sequence[str], host: str, port: int, encrypted: bool) -> str:
         "README.md",
         sites=", ".join(sites),
         site=sites[0],
-        superlink=f"fedhds superlink --port {port} --database superlink.db"
+        superlink=f"fedhds superlink --host {_listening(host)} --port {port} --database superlink.db"
         + (tls if encrypted else " --insecure"),
         register="\n".join(registered) if encrypted else "flwr supernode list",
         supernode=f"fedhds supernode --superlink {host}:{port}"
@@ -152,6 +152,11 @@ def _readme(sites: Sequence[str], host: str, port: int, encrypted: bool) -> str:
         secretly="by a way that keeps its `site.key` secret" if encrypted else "as it is",
         warning=ENCRYPTED if encrypted else PLAIN,
     )
+
+
+def _listening(host: str) -> str:
+    """Return the address to listen at so that sites reach ``host``."""
+    return "127.0.0.1" if host in LOCAL else "0.0.0.0"
 
 
 def write_certificates(folder: Path, names: Sequence[str]) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 from fedhds import config as configuration
 from fedhds.config import Config
-from fedhds.deployment.state import state_folder
 from fedhds.federation.client_app import Site
 from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.ledger import Ledger
@@ -49,7 +48,7 @@ class NodeConfig:
     threads : int or None
         As ``model.threads``.
     state : str or None
-        Where it keeps what outlives its processes; `state_folder` by default.
+        A folder for what outlives its processes; ``state`` beside the policy file by default.
     """
 
     data: str
@@ -137,7 +136,7 @@ def _terms(context: Any) -> _Terms:
     text = str(context.run_config[EXPERIMENT])
     plain = configuration.from_text(text, "the server's experiment")
     asked = configuration.asked(configuration.parse(plain))
-    state = Path(settings.state) if settings.state else state_folder() / policy.site
+    state = Path(settings.state or Path(settings.policy).parent / "state")
     return _Terms(policy, asked, site_config(plain, settings, policy), state)
 
 

@@ -198,6 +198,7 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
         If fewer got through than the quorum, or none; ``state`` still holds the adapter of the
         round before.
     """
+    clients.refresh()
     bytes_before, seconds_before = Counter(clients.sent), dict(state.seconds)
     schedule = rounds.method.schedule(number, rounds.rounds)
     record = RoundRecord(number, sample_clients(clients, rounds, schedule, number))

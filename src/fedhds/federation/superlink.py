@@ -67,6 +67,9 @@ def run_superlink(arguments: Sequence[str]) -> None:
     from starlette.middleware import Middleware
 
     os.environ |= {name: os.environ.get(name, value) for name, value in SWITCHES.items()}
+    # Flower starts its other programs by their names
+    others = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{others}"
     extensions.get_middleware = lambda: (Middleware(OperatorIsLocal),)
     sys.argv = ["flower-superlink", *arguments]
     flower_superlink()

@@ -25,15 +25,25 @@ CLIENTAPP_PROGRAM = "flwr-clientapp"
 """Flower's programs: the one that stays, and the one that it starts for each message."""
 
 
-def become_supernode(arguments: Sequence[str], programs: Path, module: str) -> NoReturn:
+def programs_folder() -> Path:
+    """Return where programs are put that Flower finds before its own.
+
+    ``$FEDHDS_STATE``, or the user's folder for what lasts: a system clears temporary folders, and
+    Flower would then find its own again.
+    """
+    if named := os.environ.get("FEDHDS_STATE"):
+        return Path(named) / "programs"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "fedhds" / "programs"
+
+
+def become_supernode(arguments: Sequence[str], module: str) -> NoReturn:
     """Become ``flower-supernode`` with its own arguments, and never come back.
 
     Parameters
     ----------
     arguments : sequence of str
         What ``flower-supernode`` is given.
-    programs : Path
-        A folder of this user's, where a program is put that Flower finds before its own.
     module : str
         The module that is run in place of Flower's program for a message.
 
@@ -45,6 +55,7 @@ def become_supernode(arguments: Sequence[str], programs: Path, module: str) -> N
     supernode = shutil.which(SUPERNODE_PROGRAM, path=os.path.dirname(sys.executable))
     if supernode is None:
         raise UserError(f"'{SUPERNODE_PROGRAM}' is not beside {sys.executable}: install flwr there")
+    programs = programs_folder()
     ours = programs / CLIENTAPP_PROGRAM
     write_text(ours, f"#!/bin/sh\nexec '{sys.executable}' -m {module} \"$@\"\n")
     ours.chmod(0o700)
