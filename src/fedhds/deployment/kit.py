@@ -143,8 +143,8 @@ def _readme(sites: Sequence[str], host: str, port: int, encrypted: bool) -> str:
         "README.md",
         sites=", ".join(sites),
         site=sites[0],
-        superlink=f"fedhds superlink --host {_listening(host)} --port {port} --database superlink.db"
-        + (tls if encrypted else " --insecure"),
+        superlink=f"fedhds superlink --host {_listening(host)} --port {port} "
+        f"--database superlink.db{tls if encrypted else ' --insecure'}",
         register="\n".join(registered) if encrypted else "flwr supernode list",
         supernode=f"fedhds supernode --superlink {host}:{port}"
         + (key if encrypted else " --insecure")
