@@ -10,7 +10,7 @@ from typing import Any
 from fedhds import config as configuration
 from fedhds import run_folder
 from fedhds.config import Config
-from fedhds.deployment.events import END, EventFile
+from fedhds.deployment.events import BEGIN, END, EventFile
 from fedhds.experiment import conduct
 from fedhds.federation.server_app import Play
 from fedhds.types import Progress, RunFailed, UserError
@@ -36,6 +36,7 @@ def lead(experiment: Path, run_config: Mapping[str, Any], play: Play) -> None:
     """
     events = str(run_config["events"])
     progress = EventFile(Path(events) if events else None)
+    progress.say(BEGIN, "", process=os.getpid())
     status, sentence = 1, "the run ended without a word"
     try:
         if run_config["folder"]:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from fedhds.config import Config
-from fedhds.deployment.events import END, EventReader
+from fedhds.deployment.events import BEGIN, END, EventReader
 from fedhds.deployment.kit import CONNECTION, write_app, write_connection
 from fedhds.files import scratch_folder
 from fedhds.run_folder import Verb
@@ -29,10 +31,7 @@ BETWEEN_LOOKS = 0.2
 """Seconds between two looks at what the ServerApp tells."""
 
 BETWEEN_QUESTIONS = 10.0
-"""Seconds between two questions to Flower whether the run still goes on: each is a process."""
-
-MOST_SILENT = 6
-"""Questions in a row that may stay without an answer."""
+"""Seconds between two questions to Flower whether a run may still begin: each is a process."""
 
 OFF = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
@@ -77,27 +76,22 @@ def submit(
 
 
 def _follow(flower: _Flower, number: str, events: EventReader, progress: Progress) -> None:
-    """Pass on what the ServerApp tells until it ends."""
-    silent, asked = 0, time.monotonic()
+    """Pass on what the ServerApp tells until it ends, or is gone without a word."""
+    process, asked = None, time.monotonic()
     while True:
-        for event, text, facts in events.new():
+        gone = process is not None and not psutil.pid_exists(process)
+        if process is None and time.monotonic() - asked > BETWEEN_QUESTIONS:
+            gone, asked = flower.is_over(number), time.monotonic()
+        for event, text, facts in events.new():  # after the look: its last word may be there now
             if event == END:
                 _end(int(facts["status"]), text.removeprefix("fedhds: "))
                 return
-            progress.say(event, text, **facts)
-        if time.monotonic() - asked > BETWEEN_QUESTIONS:
-            status = flower.status(number)
-            silent = 0 if status else silent + 1
-            if status and status.startswith("finished"):
-                time.sleep(BETWEEN_LOOKS)  # its last word may just have been said
-                for event, text, facts in events.new():
-                    if event == END:
-                        _end(int(facts["status"]), text.removeprefix("fedhds: "))
-                        return
-                raise RunFailed(f"the ServerApp is gone ({status}); --resume goes on")
-            if silent > MOST_SILENT:
-                raise RunFailed("the SuperLink is gone; start it again, and --resume goes on")
-            asked = time.monotonic()
+            if event == BEGIN:
+                process = int(facts["process"])
+            else:
+                progress.say(event, text, **facts)
+        if gone:
+            raise RunFailed("the server's process is gone, or its SuperLink; --resume goes on")
         time.sleep(BETWEEN_LOOKS)
 
 
@@ -124,13 +118,13 @@ class _Flower:
             lines = (told.stderr.strip() or told.stdout.strip() or "nothing").splitlines()
             raise UserError(f"the SuperLink did not take the run: {lines[-1]}") from error
 
-    def status(self, number: str) -> str | None:
-        """Return what Flower says of a run; None if it says nothing."""
+    def is_over(self, number: str) -> bool:
+        """Tell whether a run that has not begun never will: it failed, or nobody knows of it."""
         told = self.ask("list", CONNECTION, "--run-id", number)
         try:
-            return str(json.loads(told.stdout)["runs"][0]["status"])
+            return str(json.loads(told.stdout)["runs"][0]["status"]).startswith("finished")
         except (ValueError, KeyError, IndexError, TypeError):
-            return None
+            return True
 
     def ask(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Carry out one of Flower's commands."""
