@@ -48,7 +48,14 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-PAGES = [page for page in (README, *sorted(ROOT.glob("docs/**/*.md"))) if blocks(page)]
+ELSEWHERE = {"deploy": "e2e/test_deployment.py"}
+"""Pages that are followed by a test of their own, as they need several machines."""
+
+PAGES = [
+    page
+    for page in (README, *sorted(ROOT.glob("docs/**/*.md")))
+    if blocks(page) and page.stem not in ELSEWHERE
+]
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def test_plan_counts_what_the_run_has(source):
         ([], 8 + 6 * 4, 0),
         # four clients take part
         (["aggregation.method=flexlora"], 8 + 6 * 4 + 4 * 4, 0),
+        # two more are asked
+        (["aggregation.method=flexlora", "federation.over_sampling=.5"], 8 + 6 * 4 + 6 * 4, 0),
         # three wait for the first at most
         (["federation.engine=simulation"], 8 + 6 * 4, 3 * 4),
         (["federation.engine=simulation", "federation.codec=bfloat16"], 8 + 6 * 4, 3 * 2),

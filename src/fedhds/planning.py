@@ -11,7 +11,7 @@ import numpy as np
 from fedhds import memory
 from fedhds.config import Config
 from fedhds.evaluation.scores import choose
-from fedhds.federation.rounds import count_sampled
+from fedhds.federation.rounds import count_asked
 from fedhds.federation.simulation import places
 from fedhds.models import add_adapter
 from fedhds.preparation import FederationData, check_models, read_inputs
@@ -78,7 +78,8 @@ def plan(config: Config, progress: Progress) -> Plan:
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     on_wire = _encoded_bytes(config.codec_method, model)
     read = sum(memory.weights(m.base) for source, m in models.items() if source is not None)
-    taking_part = count_sampled(len(data.clients), federation.fraction)
+    asked = federation.fraction, federation.over_sampling
+    taking_part = count_asked(len(data.clients), *asked)
     simulated = federation.engine == "simulation"  # in process the clients answer in turn
     return Plan(
         clients=len(data.clients),

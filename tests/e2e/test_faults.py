@@ -4,12 +4,14 @@ It dies in a copy of this process, which has everything imported already.
 """
 
 import json
+import logging
 import os
 import resource
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -36,6 +38,7 @@ def begin_process(work: Callable[[], object]) -> int:
     if child:
         return child
     status = 1
+    logging.getLogger().handlers.clear()  # pytest's keep all that is logged, frames included
     try:
         work()
         status = 0
@@ -285,7 +288,12 @@ def test_soak_ends_with_the_bits_of_the_same_failures_without_kills(tmp_path, fl
 
 
 def check_memory(rss: list[int]) -> None:
-    """From round 100 on nothing may grow but the lines of the rounds, of half a kB each."""
-    if len(rss) > 100:
-        print(f"resident after round 100: {rss[99] / 1e6:.1f} MB, at the end {rss[-1] / 1e6:.1f}")
-        assert rss[-1] - rss[99] < 5e6
+    """From round 100 on nothing may grow but the lines of the rounds.
+
+    They are held once and written once, half a kB each: 0.4 MB in 400 rounds. What the system
+    keeps of freed memory goes up and down by 4 MB, hence medians over 20 rounds.
+    """
+    if len(rss) >= 120:
+        early, late = median(rss[100:120]), median(rss[-20:])
+        print(f"resident after round 100: {early / 1e6:.1f} MB, at the end: {late / 1e6:.1f} MB")
+        assert late - early < 5e6

@@ -57,6 +57,11 @@ def build_app(folder: Path) -> ClientApp:
             raise ValueError("private text")
         return reply(message)
 
+    @app.query("dawdle")
+    def dawdle(message, context):
+        time.sleep(2.0 if context.node_config["partition-id"] == 3 else 0.0)
+        return reply(message)
+
     @app.query("die")
     def die(message, context):
         if context.node_config["partition-id"] == 2:
@@ -66,7 +71,7 @@ def build_app(folder: Path) -> ClientApp:
     return app
 
 
-def run(client_app: ClientApp, told: dict[str, list[Message]]) -> None:
+def run(client_app: ClientApp, told: dict[str, list]) -> None:
     """Run an app that asks everyone everything, and fails in the end."""
     server_app = ServerApp()
 
@@ -77,6 +82,9 @@ def run(client_app: ClientApp, told: dict[str, list[Message]]) -> None:
             asked = [Message(RecordDict(), node, f"query.{kind}") for node in nodes]
             replies = {reply.metadata.src_node_id: reply for reply in grid.send_and_receive(asked)}
             told[f"{kind}-{turn}"] = [replies[node] for node in nodes]
+        asked = [Message(RecordDict(), node, "query.dawdle") for node in nodes]
+        replies = grid.send_and_receive(asked, timeout=1.0)
+        told["dawdle"] = sorted(nodes.index(reply.metadata.src_node_id) for reply in replies)
         raise RunFailed("that is all")
 
     simulation.run_simulation(server_app, client_app, CLIENTS, ONE_EACH, 0.0)
@@ -109,6 +117,11 @@ def facts(replies: list[Message], name: str) -> list[object]:
 def errors(replies: list[Message]) -> dict[int, str]:
     """Return the reasons of error replies by client."""
     return {n: reply.error.reason for n, reply in enumerate(replies) if reply.has_error()}
+
+
+@with_ray
+def test_a_client_that_takes_longer_than_it_may_is_not_heard(simulated):
+    assert simulated.told["dawdle"] == [0, 1, 2]
 
 
 @with_ray

@@ -31,7 +31,7 @@ kind               to the client                   back to the server
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -242,9 +242,7 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     record = records.get(FACTS, MetricRecord())
     if not isinstance(record, MetricRecord):
         raise BadMessage("its facts are not numbers")
-    if set(record) != set(allowed):
-        odd = sorted(set(record) ^ set(allowed))
-        raise BadMessage(f"the fact '{odd[0]}' is {'missing' if odd[0] in allowed else 'unknown'}")
+    _check_names("fact", record, allowed)
     facts: dict[str, float] = {}
     for name, fact in allowed.items():
         value = record[name]
@@ -260,10 +258,21 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     return facts
 
 
+def _check_names(kind: str, record: Iterable[str], allowed: Collection[str]) -> None:
+    """Refuse the first unknown name, however many follow, or else the first that is missing."""
+    for name in record:
+        if name not in allowed:
+            raise BadMessage(f"the {kind} '{name}' is unknown")
+    there = set(record)
+    for name in allowed:
+        if name not in there:
+            raise BadMessage(f"the {kind} '{name}' is missing")
+
+
 def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
     """Take an adapter out of its vectors: exactly the schema's names, shapes and types."""
     known = layouts(tuple((n, np.dtype(spec.dtype), spec.shape) for n, spec in schema.items()))
-    if set(record) != {layout.name for layout in known}:
+    if len(record) != len(known) or set(record) != {layout.name for layout in known}:
         raise BadMessage("its adapter has other parameters than the model's")
     arrays: dict[str, Array] = {}
     for layout in known:
@@ -279,9 +288,7 @@ def _adapter(record: ArrayRecord, schema: Schema) -> dict[str, Array]:
 
 
 def _arrays(record: ArrayRecord, schema: Schema, held: int | None) -> dict[str, Array]:
-    if set(record) != set(schema):
-        odd = sorted(set(record) ^ set(schema))
-        raise BadMessage(f"the array '{odd[0]}' is {'missing' if odd[0] in schema else 'unknown'}")
+    _check_names("array", record, schema)
     lengths = dict[str, int]()
     limits = {} if held is None else dict.fromkeys(COUNTED_AXES, held)
     return {name: _array(name, record[name], schema[name], lengths, limits) for name in schema}

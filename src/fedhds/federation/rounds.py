@@ -231,26 +231,33 @@ def sample_clients(clients: Clients, rounds: Rounds, schedule: Schedule, number:
     everyone = clients.numbers
     if schedule.clients == "all":
         return everyone
-    count = count_sampled(len(everyone), rounds.fraction)
+    count = count_planned(len(everyone), rounds.fraction)
+    further = count_asked(len(everyone), rounds.fraction, rounds.over_sampling) - count
     rng = generator(rounds.seed, "sample-clients", round=number)
     planned = [int(client) for client in rng.choice(everyone, size=count, replace=False)]
+    if not further:
+        return sorted(planned)
     others = sorted(set(everyone) - set(planned))
-    further = min(len(others), _rounded_up(rounds.over_sampling * count))
     rng = generator(rounds.seed, "over-sample-clients", round=number)
-    if further:
-        planned += [int(client) for client in rng.choice(others, size=further, replace=False)]
-    return sorted(planned)
+    drawn = rng.choice(others, size=further, replace=False)
+    return sorted([*planned, *(int(client) for client in drawn)])
 
 
-def count_sampled(clients: int, fraction: float) -> int:
+def count_planned(clients: int, fraction: float) -> int:
     """Return how many clients are planned to take part in a round."""
     return max(1, _rounded_up(fraction * clients))
+
+
+def count_asked(clients: int, fraction: float, over_sampling: float) -> int:
+    """Return how many clients are asked in a round, those beyond the planned ones included."""
+    planned = count_planned(clients, fraction)
+    return min(clients, planned + _rounded_up(over_sampling * planned))
 
 
 def count_needed(clients: Clients, rounds: Rounds, schedule: Schedule) -> int:
     """Return how many clients must get through a round: the quorum of the planned ones."""
     everyone = len(clients.numbers)
-    planned = everyone if schedule.clients == "all" else count_sampled(everyone, rounds.fraction)
+    planned = everyone if schedule.clients == "all" else count_planned(everyone, rounds.fraction)
     return max(1, _rounded_up(rounds.quorum * planned))
 
 
