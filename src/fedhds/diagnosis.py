@@ -160,7 +160,7 @@ def _oddities(config: Config, made: Plan) -> list[str]:
     told = []
     if not made.unseen:
         told.append("there are no unseen tasks (data.eval), so nothing judges what was learnt")
-    if not made.validation:
+    if not made.validation and config.federation.engine != "deployment":
         told.append("no client holds samples out, so the last round is taken and not the best")
     if made.clients_per_round == 1 and made.clients > 1:
         told.append("one client a round: raise federation.fraction to choose between clients")

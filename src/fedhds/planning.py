@@ -14,7 +14,7 @@ from fedhds.evaluation.scores import choose
 from fedhds.federation.rounds import count_asked
 from fedhds.federation.simulation import places
 from fedhds.models import add_adapter
-from fedhds.preparation import FederationData, check_models, read_inputs
+from fedhds.preparation import FederationData, check_models, max_length, read_inputs
 from fedhds.pretrained import load_skeleton, resolve_device
 from fedhds.types import Codec, Progress
 
@@ -79,10 +79,11 @@ def plan(config: Config, progress: Progress) -> Plan:
     on_wire = _encoded_bytes(config.codec_method, model)
     read = sum(memory.weights(m.base) for source, m in models.items() if source is not None)
     asked = federation.fraction, federation.over_sampling
-    taking_part = count_asked(len(data.clients), *asked)
+    clients = len(federation.sites if federation.engine == "deployment" else data.clients)
+    taking_part = count_asked(clients, *asked)
     simulated = federation.engine == "simulation"  # in process the clients answer in turn
     return Plan(
-        clients=len(data.clients),
+        clients=clients,
         samples=sum(len(client.train) for client in data.clients),
         unseen=len(choose(data.unseen, config.evaluation.per_task, config.seed)),
         validation=sum(len(client.validation) for client in data.clients),
@@ -108,7 +109,7 @@ def plan(config: Config, progress: Progress) -> Plan:
 
 def _processes(config: Config, clients: int) -> int:
     federation = config.federation
-    if federation.engine == "in-process":
+    if federation.engine != "simulation":
         return 1
     return 1 + min(clients, places(federation.client_cpus, federation.client_gpus))
 
@@ -122,12 +123,13 @@ def _encoded_bytes(codec: Codec, model: Any) -> int:
 
 
 def _shapes(config: Config, data: FederationData) -> memory.Shapes:
-    """Find the longest of what the model will be given."""
+    """Find the longest of what the model will be given; at the sites of a deployment, the most."""
     held = [sample for client in data.clients for sample in client.train]
     scored = [sample for client in data.clients for sample in client.validation] + data.unseen
+    unknown = 0 if held else max_length(config)
     return memory.Shapes(
-        sample=max(sample.length for sample in held),
-        response=max(len(sample.response) for sample in [*held, *scored]),
+        sample=max([unknown, *(sample.length for sample in held)]),
+        response=max([unknown, *(len(sample.response) for sample in [*held, *scored])]),
         prompt=max((len(sample.prompt) for sample in scored), default=0),
         answer=config.evaluation.max_new_tokens,
         batch=config.evaluation.batch_size,

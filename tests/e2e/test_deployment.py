@@ -7,10 +7,12 @@ so a run takes a minute; one run serves most tests.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -264,3 +266,48 @@ def test_nobody_gets_in_who_does_not_know_the_server(federation):
     federation.start_site("elsewhere", "--max-retries", "1")
     process = federation.running.pop("elsewhere")
     assert process.wait(60) != 0
+
+
+def test_a_run_outlives_what_happens_to_its_parts(federation, finished):
+    out = federation.server / "runs" / "hard"
+    changes = ("selection.method=random", "federation.rounds=4", "federation.deadline=40")
+    options = " ".join(f"--set {change}" for change in changes)
+    command = f"fedhds run experiment.yaml --out runs/hard {options}"
+
+    def rounds() -> list[dict]:
+        path = out / "rounds.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    federation.leave_running("run", command, federation.server)
+    wait_for(lambda: len(rounds()) == 1, "round 1 does not end", 180)
+    # a site dies and is away for a round, which goes on without it
+    (worker,) = federation.workers("south")
+    federation.kill("south")
+    wait_for(lambda: len(rounds()) == 2, "round 2 does not end", 180)
+    assert not worker.is_running()
+    federation.start_site("south")
+    south = str(SITES.index("south"))
+    assert list(rounds()[1]["failed"]) == [south]
+    # the SuperLink dies, and Flower's run with it
+    federation.kill("superlink")
+    assert federation.running.pop("run").wait(120) == 1
+    assert "--resume goes on" in federation.log("run")
+    federation.start_superlink()
+    federation.carry_out(f"{command} --resume", federation.server)
+    summary = read_json(out / "summary.json")
+    assert summary["rounds"] == 4
+    assert summary["resumed_from"] in (2, 3)
+    assert rounds()[3]["failed"] == {}
+
+
+def test_an_interrupted_run_is_stopped(federation, finished):
+    command = "fedhds run experiment.yaml --out runs/stopped --set selection.method=random"
+    federation.leave_running("stopped", command, federation.server)
+    config = federation.server / "runs" / "stopped" / "config.yaml"
+    wait_for(config.exists, "the run does not begin")
+    process = federation.running.pop("stopped")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    servers = [p for p in psutil.process_iter() if "flwr-serverapp" in " ".join(_command(p))]
+    wait_for(lambda: not any(p.is_running() for p in servers), "the server goes on")

@@ -49,6 +49,8 @@ def select(
         checked = configuration.load(config, overrides or [])
         if encoder and not judge:
             raise UserError("--encoder is for --judge: give both or neither")
+        if judge and checked.federation.engine == "deployment":
+            raise UserError("--judge reads all clients' texts, which stay at a deployment's sites")
 
         from fedhds import experiment, run_folder
 

@@ -178,6 +178,8 @@ def check_sites(names: Sequence[str], key: str) -> None:
 def _check_deployment(config: Config, preset: Preset) -> None:
     """Check what only makes sense, or makes none, where each site has data of its own."""
     check_sites(config.federation.sites, "federation.sites")
+    if config.federation.deadline is None:  # a site that is gone would be waited for without end
+        raise UserError("federation.engine 'deployment' needs federation.deadline, in seconds")
     if not config.selection_method.private:
         raise UserError(
             f"selection.method '{config.selection.method}' sends per-sample numbers, so it is "

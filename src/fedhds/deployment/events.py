@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from fedhds.files import append_lines, json_line
 
 BEGIN, END = "begin", "end"
-"""The first event, which says the ServerApp's ``process``, and the last: its ``status`` is the run's
-exit status, its text the error's sentence."""
+"""The first event, which says the ServerApp's ``process``, and the last: its ``status`` is the
+run's exit status, its text the error's sentence."""
 
 T = TypeVar("T")
 

@@ -102,6 +102,14 @@ def _end(status: int, sentence: str) -> None:
         raise RunFailed(sentence)
 
 
+def _reason(told: str) -> str:
+    """Return the reason that Flower gives in its JSON, if it does."""
+    try:
+        return str(json.loads(told)["error-message"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 @dataclass(frozen=True)
 class _Flower:
     """Flower's command line, on files of its own below ``scratch``."""
@@ -115,8 +123,9 @@ class _Flower:
         try:
             return str(json.loads(told.stdout)["run-id"])
         except (ValueError, KeyError, TypeError) as error:
-            lines = (told.stderr.strip() or told.stdout.strip() or "nothing").splitlines()
-            raise UserError(f"the SuperLink did not take the run: {lines[-1]}") from error
+            reason = _reason(told.stdout) or told.stderr.strip() or "it said nothing"
+            last = reason.strip().splitlines()[-1].removeprefix("Error: ")
+            raise UserError(f"the SuperLink did not take the run: {last}") from error
 
     def is_over(self, number: str) -> bool:
         """Tell whether a run that has not begun never will: it failed, or nobody knows of it."""

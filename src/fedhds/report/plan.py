@@ -32,7 +32,9 @@ def show(plan: Mapping[str, Any]) -> Table:
     rows = {
         "clients": f"{plan['clients']:,}, of which {plan['clients_per_round']:,} take part a round",
         "rounds": f"{plan['rounds']:,}",
-        "training samples": f"{plan['samples']:,}, and {plan['validation']:,} held out",
+        "training samples": f"{plan['samples']:,}, and {plan['validation']:,} held out"
+        if plan["samples"]
+        else "at the sites",
         "unseen samples": f"{plan['unseen']:,}",
         "parameters": f"{plan['parameters']:,}, of which an adapter trains {plan['trainable']:,}",
         "adapters sent": f"{_size(plan['adapter_bytes'])} each, {_size(exchanged)} in all rounds, "
