@@ -25,7 +25,7 @@ import fedhds
 from fedhds import experiment, files, run_folder
 from fedhds.files import read_json
 from fedhds.rng import generator
-from fedhds.types import Silent, UserError
+from fedhds.types import RunFailed, Silent, UserError
 
 ROUNDS = 3
 
@@ -282,6 +282,21 @@ def flaky(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[fedhds.selection]\nflaky = flaky:Flaky\n")
     monkeypatch.syspath_prepend(folder)
     return "flaky"
+
+
+def test_a_run_that_fails_keeps_the_last_good_adapter_and_says_who_failed(tmp_path, flaky):
+    changes = {"federation__rounds": 50, "federation__fraction": 1.0, "federation__quorum": 1.0}
+    changes |= {"selection__method": flaky, "selection__samples": 12}
+    config, out = small_config(tmp_path, **changes, evaluation__clients=1), tmp_path / "run"
+    with pytest.raises(RunFailed, match=r"failed twice: only .* of at least 8 clients"):
+        fedhds.run(config, out)
+    failure = read_json(out / "failure.json")
+    assert failure["round"] == finished_rounds(out) + 1
+    assert "clients got through it (RuntimeError)" in failure["reason"]
+    first, second = failure["dropped_replies"].values()
+    assert first == second != {}  # this method's clients fail by the round, not the attempt
+    assert set(first.values()) == {"RuntimeError"}
+    assert adapter(out)
 
 
 class Measuring(Silent):
