@@ -424,7 +424,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rounds = play_rounds(options.clients, options.rounds)
     explained = (
         "What a forged reply costs the server, an honest one being 1: medians of "
-        f"{REPEATS} (smallest to largest). 'All' holds Flower's reading of the bytes."
+        f"{REPEATS} (smallest to largest). 'All' holds Flower's reading of the bytes, which comes "
+        "before anything of ours; whoever sends more than an honest client costs more there."
     )
     lines = [
         "# Load: many clients a round, and forged replies",

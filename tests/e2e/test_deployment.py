@@ -309,5 +309,10 @@ def test_an_interrupted_run_is_stopped(federation, finished):
     process = federation.running.pop("stopped")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    servers = [p for p in psutil.process_iter() if "flwr-serverapp" in " ".join(_command(p))]
-    wait_for(lambda: not any(p.is_running() for p in servers), "the server goes on")
+    superlink = psutil.Process(federation.running["superlink"].pid)
+
+    def is_led() -> bool:
+        children = superlink.children(recursive=True)
+        return any("flwr-serverapp" in " ".join(_command(child)) for child in children)
+
+    wait_for(lambda: not is_led(), "the server goes on")

@@ -3,10 +3,12 @@
 It dies in a copy of this process, which has everything imported already.
 """
 
+import fcntl
 import json
 import logging
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -23,7 +25,7 @@ import fedhds
 from fedhds import experiment, files, run_folder
 from fedhds.files import read_json
 from fedhds.rng import generator
-from fedhds.types import Silent
+from fedhds.types import RunFailed, Silent, UserError
 
 ROUNDS = 3
 
@@ -138,6 +140,54 @@ def test_killed_in_each_phase_ends_with_the_same_bits(config, whole, tmp_path, w
     assert run_folder.number(whole) != number
 
 
+@pytest.fixture
+def stopped(config, tmp_path):
+    """Leave a run that was killed in its second round."""
+    out = tmp_path / "run"
+    work = in_phase("train (clients)")
+    assert end_of(begin_process(lambda: work(config, out))) == -signal.SIGKILL
+    return out
+
+
+def everything(out: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def refused(config, out: Path) -> str:
+    """Resume, and return the sentence that refuses it; nothing is changed."""
+    before = everything(out)
+    with pytest.raises(UserError) as refusal:
+        fedhds.run(config, out, resume=True)
+    assert everything(out) == before
+    return str(refusal.value)
+
+
+def test_two_processes_cannot_share_a_run_folder(config, stopped):
+    descriptor = os.open(stopped, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert refused(config, stopped) == f"another process is running in '{stopped}'"
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_damaged_checkpoint_is_told(config, stopped, left):
+    [kept] = (stopped / "checkpoint").iterdir()
+    kept.write_bytes(kept.read_bytes()[:left])
+    assert "is damaged, so the run cannot be resumed: say --overwrite" in refused(config, stopped)
+
+
+def test_a_lost_checkpoint_is_told_and_nothing_removed(config, stopped):
+    shutil.rmtree(stopped / "checkpoint")
+    assert "has lost its checkpoint: say --overwrite to start again" in refused(config, stopped)
+
+
+def test_a_resume_without_what_clients_kept_is_refused(config, stopped):
+    torn, *_ = sorted(stopped.glob("clients/[0-9]*/coreset-000001-*"))
+    torn.write_bytes(bytes(torn.stat().st_size))  # as a power cut may leave it
+    lost = f"client {torn.parent.name} lost what it kept in round 1"
+    assert lost in refused(config, stopped)
+
+
 class FullAfter(Silent):
     """Fills the disk after a round: no file may grow over 4 kB, as a checkpoint does."""
 
@@ -169,10 +219,8 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_costs_that_round_alo
     assert adapter(out) == adapter(whole)
 
 
-def test_a_run_from_before_a_key_was_added_goes_on(config, whole, tmp_path):
-    out = tmp_path / "run"
-    work = in_phase("train (clients)")
-    assert end_of(begin_process(lambda: work(config, out))) == -signal.SIGKILL
+def test_a_run_from_before_a_key_was_added_goes_on(config, whole, stopped):
+    out = stopped
     kept, record = yaml.safe_load((out / "config.yaml").read_text()), read_json(out / "run.json")
     for key in ("deadline", "quorum", "over_sampling"):
         del kept["federation"][key]
@@ -234,6 +282,21 @@ def flaky(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[fedhds.selection]\nflaky = flaky:Flaky\n")
     monkeypatch.syspath_prepend(folder)
     return "flaky"
+
+
+def test_a_run_that_fails_keeps_the_last_good_adapter_and_says_who_failed(tmp_path, flaky):
+    changes = {"federation__rounds": 50, "federation__fraction": 1.0, "federation__quorum": 1.0}
+    changes |= {"selection__method": flaky, "selection__samples": 12}
+    config, out = small_config(tmp_path, **changes, evaluation__clients=1), tmp_path / "run"
+    with pytest.raises(RunFailed, match=r"failed twice: only .* of at least 8 clients"):
+        fedhds.run(config, out)
+    failure = read_json(out / "failure.json")
+    assert failure["round"] == finished_rounds(out) + 1
+    assert "clients got through it (RuntimeError)" in failure["reason"]
+    first, second = failure["dropped_replies"].values()
+    assert first == second != {}  # this method's clients fail by the round, not the attempt
+    assert set(first.values()) == {"RuntimeError"}
+    assert adapter(out)
 
 
 class Measuring(Silent):

@@ -1,6 +1,5 @@
 """Runs that are killed, interrupted, resumed: the same bits as one that never was."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -89,42 +88,6 @@ def test_killed_at_random_moments_ends_with_the_same_bits(config, whole, tmp_pat
     assert {key: summary[key] for key in same} == {key: expected[key] for key in same}
 
 
-def test_a_resume_without_what_clients_kept_is_refused(config, tmp_path):
-    out = tmp_path / "run"
-    kill_after_round(config, out, 1, delay=0)
-    (torn, *_) = sorted(out.glob("clients/[0-9]*/coreset-000001-*"))
-    torn.write_bytes(bytes(torn.stat().st_size))  # as a power cut may leave it
-    command = [sys.executable, "-m", "fedhds", "run", str(config), "--out", str(out), "--resume"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert f"client {torn.parent.name} lost what it kept in round" in done.stderr
-
-
-@pytest.fixture
-def stopped(config, tmp_path):
-    """Leave a run that was killed after its second round."""
-    out = tmp_path / "run"
-    kill_after_round(config, out, 2, 0.0)
-    return out
-
-
-def refused(config, out):
-    """Resume and return the sentence that refuses it."""
-    command = [sys.executable, "-m", "fedhds", "run", str(config), "--out", str(out), "--resume"]
-    done = subprocess.run([*command, "--quiet"], capture_output=True, text=True)
-    assert done.returncode == 2
-    return done.stderr.splitlines()[-1]
-
-
-def test_two_processes_cannot_share_a_run_folder(config, stopped):
-    descriptor = os.open(stopped, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    before = lines(stopped)
-    assert refused(config, stopped) == f"fedhds: another process is running in '{stopped}'"
-    assert lines(stopped) == before
-    os.close(descriptor)
-
-
 def test_a_run_that_another_process_finishes_meanwhile_stays_as_it_is(tmp_path, monkeypatch):
     config, out = small_config(tmp_path, federation__rounds=1), tmp_path / "run"
     prepare, before = experiment.prepare, {}
@@ -139,20 +102,6 @@ def test_a_run_that_another_process_finishes_meanwhile_stays_as_it_is(tmp_path, 
     monkeypatch.setattr(experiment, "prepare", slowly)
     fedhds.run(config, out, resume=True)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize("left", [0, 100])
-def test_a_damaged_checkpoint_is_told(config, stopped, left):
-    [kept] = (stopped / "checkpoint").iterdir()
-    kept.write_bytes(kept.read_bytes()[:left])
-    assert "is damaged, so the run cannot be resumed: say --overwrite" in refused(config, stopped)
-
-
-def test_a_lost_checkpoint_is_told_and_nothing_removed(config, stopped):
-    shutil.rmtree(stopped / "checkpoint")
-    before = lines(stopped)
-    assert "has lost its checkpoint: say --overwrite to start again" in refused(config, stopped)
-    assert lines(stopped) == before
 
 
 def test_killed_while_starting_up_resumes(config, whole, tmp_path):

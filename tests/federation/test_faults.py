@@ -23,7 +23,7 @@ from fedhds.federation.client_app import build_client_app
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import FIRST_CLIENT_NODE, InProcessGrid
 from fedhds.federation.messages import ADAPTER, EVALUATE, FACTS, SELECT, SELECTION, TRAIN
-from fedhds.federation.rounds import Rounds, sample_clients
+from fedhds.federation.rounds import Rounds, TooFewClients, sample_clients
 from fedhds.selection.full import Full
 from fedhds.types import ArraySpec, Coreset, Exchange, RunFailed, Schedule, SelectionMethod, Silent
 
@@ -357,6 +357,11 @@ def test_a_round_below_its_quorum_is_played_twice_and_then_ends_the_run(tmp_path
         faults[TRAIN, 1, 0, 3] = unasked
     with pytest.raises(RunFailed, match="failed twice: only 2 of at least 3 clients"):
         play_with(tmp_path, Counting(exchanges), faults, quorum=0.6)
+
+
+def test_a_sentence_does_not_name_a_thousand_reasons():
+    told = str(TooFewClients({n: f"reason {n}" for n in range(1000)}, 0, 1))
+    assert told.endswith("(reason 0; reason 1; reason 2; reason 3; reason 4; and 995 others)")
 
 
 def federation(count):

@@ -98,6 +98,9 @@ class RoundRecord:
             self.dropped_replies[of] = {int(client): reason for client, reason in failed.items()}
 
 
+NAMED = 5
+"""Most different reasons that a sentence names; ``dropped_replies`` has all."""
+
 FIRST_ATTEMPT, SECOND_ATTEMPT = "first attempt", "second attempt"
 EVALUATION, EVALUATION_BEFORE = "evaluation", "evaluation before round 1"
 """What replies are dropped of, beside a round that is finished."""
@@ -113,8 +116,10 @@ class TooFewClients(Exception):
 
 
 def _with_reasons(what: str, failed: Mapping[int, str]) -> str:
-    """Add each reason once."""
-    return f"{what} ({'; '.join(dict.fromkeys(failed.values()))})"
+    """Add each reason once; of a thousand clients there may be as many."""
+    reasons = list(dict.fromkeys(failed.values()))
+    more = [f"and {len(reasons) - NAMED} others"] if len(reasons) > NAMED else []
+    return f"{what} ({'; '.join(reasons[:NAMED] + more)})"
 
 
 Unseen = Callable[[Arrays], dict[str, Any]]

@@ -133,7 +133,8 @@ class SimulationGrid(InProcessGrid):
     ) -> Iterator[Message]:
         """Send each message as soon as a process is free, and yield replies as they come.
 
-        As in `InProcessGrid`, a client's own time decides whether it is late.
+        As in `InProcessGrid`, a client's own time decides whether it is late; a process that
+        takes the place of another one first prepares the experiment, which counts.
         """
         for reply, seconds in self._replies_to(messages):
             if timeout is None or seconds <= timeout:
