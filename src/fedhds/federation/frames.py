@@ -40,7 +40,7 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
     text, payload = (_receive(connection, length) for length in lengths)
     try:
         header = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConnectionError("a frame has a broken header") from error
     if not isinstance(header, dict):
         raise ConnectionError("a frame has a broken header")
