@@ -92,12 +92,12 @@ def test_a_run_that_another_process_finishes_meanwhile_stays_as_it_is(tmp_path, 
     config, out = small_config(tmp_path, federation__rounds=1), tmp_path / "run"
     prepare, before = experiment.prepare, {}
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         """Prepare while the other process runs from beginning to end."""
         monkeypatch.setattr(experiment, "prepare", prepare)
         fedhds.run(config, out)
         before.update({path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
-        return prepare(*arguments)
+        return prepare(*arguments, **options)
 
     monkeypatch.setattr(experiment, "prepare", slowly)
     fedhds.run(config, out, resume=True)

@@ -136,8 +136,6 @@ class SelectionConfig(MethodSection):
 SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a site may be called: it stands as it is in sentences that travel."""
 
-SiteName = Annotated[str, Field(pattern=SITE_NAME)]
-
 
 class FederationConfig(Section):
     """The rounds: how many, what share of the clients takes part in each, on which engine.
@@ -166,7 +164,7 @@ class FederationConfig(Section):
     over_sampling: float = Field(0.0, ge=0, le=10)
     client_cpus: float = Field(1.0, ge=0.01)
     client_gpus: float = Field(0.0, ge=0)
-    sites: list[SiteName] = []
+    sites: list[str] = []
     wait: float = Field(600.0, gt=0)
     superlink: str = "127.0.0.1:8000"
     certificate: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ class EventFile:
         """Tell one thing."""
         if text:
             print(text, flush=True)
-        if self._path is not None:
+        if self._path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):  # whoever followed is gone: the run goes on
             append_lines(self._path, [json_line({"event": event, "text": text, "facts": facts})])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,9 @@ kind."""
 LOCAL = ("localhost", "127.0.0.1")
 """Names that the server's certificate always holds, for its own operator."""
 
+HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+"""What a name of the server, or its IPv4 address, is made of."""
+
 
 def write_app(folder: Path, name: str, experiment: Config | str) -> None:
     """Write a Flower app that runs an experiment.
@@ -74,7 +78,9 @@ def write_app(folder: Path, name: str, experiment: Config | str) -> None:
 
 def write_connection(folder: Path, address: str, certificate: Path | None) -> None:
     """Write Flower's settings (a ``FLWR_HOME``) for one SuperLink; None speaks plain text."""
-    how = "insecure = true" if certificate is None else f'root-certificates = "{certificate}"'
+    how = "insecure = true"
+    if certificate is not None:  # a text is written in TOML as in JSON
+        how = f"root-certificates = {json.dumps(os.fspath(certificate), ensure_ascii=False)}"
     write_text(folder / "config.toml", _template("flower.toml", address=address, how=how))
 
 
@@ -99,15 +105,18 @@ def write_kit(
     Raises
     ------
     UserError
-        If the folder holds something already.
+        If the folder holds something already, or a host is none.
     """
+    for host in hosts:
+        if not re.fullmatch(HOST, host):
+            raise UserError(f"--host: '{host}' is neither a name nor an IPv4 address")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"'{folder}' is not empty: name a folder that is, or is not there yet")
     certificate = Path("keys/ca.crt") if encrypted else None
     local = f"127.0.0.1:{port}"
     experiment = _template(
         "experiment.yaml",
-        sites=", ".join(sites),
+        sites=json.dumps(sites)[1:-1],  # in quotes: to YAML no is False
         superlink=local,
         certificate="null" if certificate is None else str(certificate),
     )
@@ -117,7 +126,7 @@ def write_kit(
     write_connection(folder / "flower", local, certificate and folder.absolute() / certificate)
     for site in sites:
         own = folder / "sites" / site
-        write_text(own / "policy.yaml", _template("policy.yaml", site=site))
+        write_text(own / "policy.yaml", _template("policy.yaml", site=json.dumps(site)))
         if encrypted:
             write_key(own)
             write_text(own / "ca.crt", (folder / "keys" / "ca.crt").read_text())
@@ -126,8 +135,9 @@ def write_kit(
 
 
 def _app_name(folder: Path) -> str:
-    """Turn a folder's name into one that Flower takes for an app."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower()).strip("-") or "federation"
+    """Turn a folder's name into one that Flower takes for an app: of 32 characters at most."""
+    plain = re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower())
+    return plain.lstrip("-0123456789")[:32].rstrip("-") or "federation"
 
 
 def _readme(sites: Sequence[str], host: str, port: int, encrypted: bool) -> str:
@@ -161,20 +171,19 @@ def _listening(host: str) -> str:
 
 def write_certificates(folder: Path, names: Sequence[str]) -> None:
     """Write a certificate authority and the server's certificate for ``names``, with their keys."""
-    authority_key = ec.generate_private_key(ec.SECP384R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fedhds federation")])
-    own = _certificate(issuer, issuer, authority_key, authority_key, x509.BasicConstraints(True, 0))
-    server_key = ec.generate_private_key(ec.SECP384R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    server = _certificate(
-        subject,
-        issuer,
-        server_key,
-        authority_key,
-        x509.BasicConstraints(False, None),
-        x509.SubjectAlternativeName([_alternative(name) for name in names]),
+    authority_key, server_key = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+    issuer, subject = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        for name in ("fedhds federation", names[0][:64])
     )
-    for stem, certificate, key in (("ca", own, authority_key), ("server", server, server_key)):
+    signed_by = issuer, authority_key
+    authority = _certificate(issuer, authority_key, signed_by, authority=True)
+    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+    server = _certificate(subject, server_key, signed_by, alternatives, authority=False)
+    for stem, certificate, key in (
+        ("ca", authority, authority_key),
+        ("server", server, server_key),
+    ):
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         write_text(folder / f"{stem}.crt", pem.decode())
         _write_private(folder / f"{stem}.key", key, serialization.PrivateFormat.PKCS8)
@@ -192,12 +201,25 @@ def write_key(folder: Path) -> None:
 
 def _certificate(
     subject: x509.Name,
-    issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
-    signing: ec.EllipticCurvePrivateKey,
+    signed_by: tuple[x509.Name, ec.EllipticCurvePrivateKey],
     *extensions: x509.ExtensionType,
+    authority: bool,
 ) -> x509.Certificate:
+    """Sign a key, with all that RFC 5280 asks for: Python checks it strictly from 3.13 on."""
     now = datetime.datetime.now(datetime.UTC)
+    issuer, signing = signed_by
+    usage = x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -206,10 +228,15 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))  # clocks differ
         .not_valid_after(now + datetime.timedelta(days=DAYS))
+        .add_extension(x509.BasicConstraints(authority, 0 if authority else None), critical=True)
+        .add_extension(usage, critical=True)
     )
-    for extension in extensions:
-        critical = isinstance(extension, x509.BasicConstraints)
-        builder = builder.add_extension(extension, critical=critical)
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
+    )
+    for extension in (*identifiers, *extensions):
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(signing, hashes.SHA384())
 
 

@@ -102,7 +102,7 @@ class Clients:
         RunFailed
             If a node does not answer properly, two say the same number, or all refuse.
         """
-        for reason in self._greet_new():
+        for reason in self._greet_new(self.deadline):
             if not isinstance(reason, Refusal):
                 raise RunFailed(f"a client could not be reached: {reason}")
         self._check_any()
@@ -124,7 +124,7 @@ class Clients:
         """
         given_up = time.monotonic() + seconds
         while len(self.nodes) + len(self.refusals) < len(sites):
-            for reason in self._greet_new():
+            for reason in self._greet_new(self.deadline or seconds):
                 if not isinstance(reason, Refusal):
                     raise RunFailed(f"a site does not fit: {reason}")
             if time.monotonic() > given_up:
@@ -136,21 +136,21 @@ class Clients:
 
     def refresh(self) -> None:
         """Greet whoever is new: a site that returned as another node is found there from now on."""
-        for reason in self._greet_new():
+        for reason in self._greet_new(self.deadline):
             self.progress.say("warning", f"warning: a client that is new does not fit: {reason}")
 
     def _check_any(self) -> None:
         if self.refusals and not self.nodes:
             raise RunFailed(f"every client refuses ({'; '.join(dict.fromkeys(self.refusals))})")
 
-    def _greet_new(self) -> Iterator[str]:
+    def _greet_new(self, timeout: float | None) -> Iterator[str]:
         """Ask nodes that were never asked who they are; yield why some do not take part."""
         there = sorted(self.grid.get_node_ids())
         digests = {} if self.handshake is None else {HANDSHAKE: self.handshake}
         content = Content({"run": self.run}, digests)
         new = {node: content for node in there if node not in self._greeted}
         self._greeted.update(new)
-        for node, answer in self._exchange(HELLO, new, {}, 0, self.deadline, {}):
+        for node, answer in self._exchange(HELLO, new, {}, 0, timeout, {}):
             if isinstance(answer, Refusal):
                 self.refusals.append(answer)
                 self.progress.say("warning", f"warning: a client takes no part: {answer}")
@@ -159,6 +159,7 @@ class Clients:
                 continue
             number = int(answer.facts["client"])
             if self.nodes.get(number) in there:
+                self._greeted.discard(node)  # a client that was killed is listed for a while
                 yield f"two clients say that they are client {number}"
                 continue
             self.nodes[number] = node

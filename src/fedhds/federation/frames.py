@@ -23,7 +23,8 @@ def send_frame(connection: socket.socket, header: dict[str, Any], payload: bytes
     text = json.dumps(header).encode()
     connection.sendall(LENGTHS.pack(len(text), len(payload)))
     connection.sendall(text)
-    connection.sendall(payload)
+    if payload:  # whoever has the whole frame may hang up, and sending nothing would then fail
+        connection.sendall(payload)
 
 
 def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -40,7 +41,7 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
     text, payload = (_receive(connection, length) for length in lengths)
     try:
         header = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConnectionError("a frame has a broken header") from error
     if not isinstance(header, dict):
         raise ConnectionError("a frame has a broken header")

@@ -72,7 +72,7 @@ def handshake(
         By the names in `THINGS`.
     """
     samples, _ = encode_all(PROBES, prompt, tokenizer, max_length)
-    learnt = [(len(s.prompt), s.response, predicted(s)) for s in samples]
+    learnt = [(sample.response, predicted(sample)) for sample in samples]
     steps = [(exchange.summary, exchange.reply) for exchange in method.steps]
     said: dict[str, Any] = {
         "base_model": weights_digest(weight_files(source)),

@@ -42,6 +42,9 @@ class OperatorIsLocal:
         if allowed:
             await self._app(scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # before it is opened: this is a 403, too
+            return
         text = b"only this machine may ask that"
         headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
         await send({"type": "http.response.start", "status": 403, "headers": headers})

@@ -8,6 +8,7 @@ nobody else can change.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def become_supernode(arguments: Sequence[str], module: str) -> NoReturn:
         raise UserError(f"'{SUPERNODE_PROGRAM}' is not beside {sys.executable}: install flwr there")
     programs = programs_folder()
     ours = programs / CLIENTAPP_PROGRAM
-    write_text(ours, f"#!/bin/sh\nexec '{sys.executable}' -m {module} \"$@\"\n")
+    write_text(ours, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
     ours.chmod(0o700)
     found = os.pathsep.join((os.fspath(programs.absolute()), os.path.dirname(supernode)))
     others = os.environ.get("PATH", os.defpath)

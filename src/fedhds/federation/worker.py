@@ -49,8 +49,8 @@ def socket_path(supernode: int, settings: Mapping[str, Any]) -> Path | None:
     settings : mapping
         Its node config.
     """
-    began = psutil.Process(supernode).create_time()
-    said = repr((supernode, began, sorted(settings.items())))
+    # not of when it began, which is told by a clock that may be set: no second worker for that
+    said = repr((supernode, sorted(settings.items())))
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     path = folder / f"fedhds-{os.getuid()}" / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     return path if len(bytes(path)) < LONGEST_PATH and _own_folder(path.parent) else None
@@ -98,11 +98,19 @@ def serve(path: Path, supernode: int, app: ClientApp) -> None:
 
 def _end_with(supernode: psutil.Process, path: Path) -> None:
     """End this process, whatever it is doing, once the SuperNode is gone."""
-    while supernode.is_running() and supernode.status() != psutil.STATUS_ZOMBIE:
+    while _is_there(supernode):
         time.sleep(BETWEEN_LOOKS)
     path.unlink(missing_ok=True)
     Path(f"{path}.lock").unlink(missing_ok=True)
     os._exit(0)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Tell whether a process still works; it may end while it is looked at."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _answer_one(connection: socket.socket, app: ClientApp) -> None:
