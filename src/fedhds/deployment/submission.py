@@ -76,7 +76,6 @@ def submit(
 
 
 def _follow(flower: _Flower, number: str, events: EventReader, progress: Progress) -> None:
-<<<<<<< HEAD
     """Pass on what the ServerApp tells until it ends, or is gone without a word."""
     process, asked = None, time.monotonic()
     while True:
@@ -93,33 +92,7 @@ def _follow(flower: _Flower, number: str, events: EventReader, progress: Progres
                 progress.say(event, text, **facts)
         if gone:
             raise RunFailed("the server's process is gone, or its SuperLink; --resume goes on")
-=======
-    """Pass on what the ServerApp tells until it ends."""
-    silent, asked = 0, time.monotonic()
-    while not _has_ended(events, progress):
-        if time.monotonic() - asked > BETWEEN_QUESTIONS:
-            status = flower.status(number)
-            silent = 0 if status else silent + 1
-            if status and status.startswith("finished"):
-                time.sleep(BETWEEN_LOOKS)  # its last word may just have been said
-                if _has_ended(events, progress):
-                    return
-                raise RunFailed(f"the ServerApp is gone ({status}); --resume goes on")
-            if silent > MOST_SILENT:
-                raise RunFailed("the SuperLink is gone; start it again, and --resume goes on")
-            asked = time.monotonic()
->>>>>>> dtests
         time.sleep(BETWEEN_LOOKS)
-
-
-def _has_ended(events: EventReader, progress: Progress) -> bool:
-    """Pass on what is new, and tell whether the run ended well; if not so, end as it did."""
-    for event, text, facts in events.new():
-        if event == END:
-            _end(int(facts["status"]), text.removeprefix("fedhds: "))
-            return True
-        progress.say(event, text, **facts)
-    return False
 
 
 def _end(status: int, sentence: str) -> None:
