@@ -24,7 +24,7 @@ from fedhds.federation.client_app import build_client_app
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import run_in_process
 from fedhds.federation.rounds import Rounds, Unseen, play
-from fedhds.federation.server_app import Play, ServerApp, build_server_app
+from fedhds.federation.server_app import Host, ServerApp, build_server_app
 from fedhds.files import append_lines, json_line, read_json, write_json, write_text
 from fedhds.models import adapter_arrays, load_adapter, set_adapter_arrays
 from fedhds.preparation import Experiment, prepare
@@ -171,17 +171,17 @@ def conduct(
     resume: bool,
     overwrite: bool,
     progress: Progress,
-    play_deployed: Play | None = None,
+    host: Host | None = None,
 ) -> Result:
     """Prepare, play the rounds, write what came of them (parameters and errors as in `run`).
 
-    ``play_deployed`` plays a ServerApp over the sites of a deployment.
+    ``host`` runs a ServerApp over the sites of a deployment; without one all are here.
     """
     run_folder.check(folder, checked, verb, resume, overwrite)
     if resume and run_folder.is_finished(folder):
         return _finished(folder, progress)
     requirements.check(checked)
-    experiment = prepare(checked, progress, selects=play_deployed is None)
+    experiment = prepare(checked, progress)
     with run_folder.alone(folder):
         run_folder.check(folder, checked, verb, resume, overwrite)  # as another may have begun
         if resume and run_folder.is_finished(folder):  # or finished it
@@ -190,9 +190,9 @@ def conduct(
         settings = checked.resolved()
         with tracking(checked.tracking, folder, settings, state.lines, progress) as tracked:
             server_app = _server_app(folder, experiment, state, verb, tracked, progress)
-            play = play_deployed or partial(_play_here, folder, experiment, verb, progress)
+            run_server = host or partial(_host_here, folder, experiment, verb, progress)
             try:
-                play(server_app)
+                run_server(server_app)
                 _write_lines(folder, state)  # so far they were added without waiting for the disk
             except RunFailed as error:
                 _fail(folder, experiment, state, verb, resumed_from, error)
@@ -329,10 +329,10 @@ def _server_app(
     return build_server_app(lead, progress, run_folder.number(folder), deadline, meet)
 
 
-def _play_here(
+def _host_here(
     folder: Path, experiment: Experiment, verb: Verb, progress: Progress, server_app: ServerApp
 ) -> None:
-    """Play a ServerApp with all clients on this machine."""
+    """Run a ServerApp with all clients on this machine."""
     config, clients = experiment.config, len(experiment.data.clients)
     if config.federation.engine == "simulation":
         client_app = build_client_app(SiteOpener.of(experiment, folder, verb))

@@ -153,7 +153,8 @@ def read_inputs(
     for warning in data.warnings:
         progress.say("warning", f"warning: {warning}")
     _tell_data(data, progress)
-    readings = read_frozen(config, tokenizer, data.clients, progress) if selects else {}
+    reads = selects and bool(data.clients)  # at a deployment's server there is nothing to read
+    readings = read_frozen(config, tokenizer, data.clients, progress) if reads else {}
     return Inputs(tokenizer, data, readings)
 
 

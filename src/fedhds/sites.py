@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,6 @@ def build_site(
         progress=progress,
         codec=codec,
         adapter_schema=codec.schema(adapter_arrays(experiment.model)),
-        handshake=partial(digests, experiment),
     )
 
 

@@ -7,11 +7,9 @@ from flwr.app import Error, Message
 from flwr.supercore.run import Run
 
 from fedhds.federation import clients as module
-from fedhds.federation.client_app import FAILED
 from fedhds.federation.clients import Clients
 from fedhds.federation.in_process import InProcessGrid, flower_identity
-from fedhds.federation.messages import HANDSHAKE, Content, pack
-from fedhds.federation.site_guard import REFUSED
+from fedhds.federation.messages import FAILED, HANDSHAKE, REFUSED, Content, pack
 from fedhds.types import RunFailed, Silent
 
 RUN = 7

@@ -25,10 +25,11 @@ from fedhds.federation.in_process import (
     run_in_process,
 )
 from fedhds.federation.ledger import Ledger, error_entry, hash_of_facts
+from fedhds.federation.messages import REFUSED
 from fedhds.federation.policy import Policy
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
-from fedhds.federation.site_guard import REFUSED, UNGUARDED, PolicyGuard, Refused
+from fedhds.federation.site_guard import UNGUARDED, PolicyGuard, Refused
 from fedhds.models import adapter_arrays
 from fedhds.signals import Reader
 from fedhds.tuning.options import TuningOptions

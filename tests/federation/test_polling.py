@@ -11,7 +11,8 @@ from flwr.supercore.run import Run
 
 from fedhds.federation import polling
 from fedhds.federation.in_process import SERVER_NODE, flower_identity
-from fedhds.federation.polling import NOT_SENT, PollingGrid
+from fedhds.federation.messages import NOT_SENT
+from fedhds.federation.polling import PollingGrid
 
 EXPIRED = 3
 """An error code of Flower's own."""

@@ -17,7 +17,8 @@ from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 
 from fedhds.federation import worker
 from fedhds.federation.in_process import CLIENT_CRASHED
-from fedhds.federation.relay import SUPERNODE, WORKER_GONE, relay_app
+from fedhds.federation.messages import WORKER_GONE
+from fedhds.federation.relay import SUPERNODE, relay_app
 from fedhds.federation.worker import LONGEST_PATH, socket_path
 
 NODE, RUN = 2**63 + 7, 2**63 + 9

@@ -92,7 +92,7 @@ def test_a_weight_of_zero_leaves_a_sample_out(samples):
 def test_the_prompt_is_not_learned(model):
     silent = sample([5, 6, 7], [])
     result, arrays = run(model, [silent], np.float32([1]))
-    assert result == TuningResult(0.0, 0, 0, 1)
+    assert result == TuningResult(0.0, 0, 0, 1, 0)
     close(arrays, adapter_arrays(tiny_language_model().model), rtol=0)
 
 
@@ -228,7 +228,7 @@ def test_trains_a_bfloat16_base(samples):
 
 
 def test_an_empty_coreset_trains_nothing(model):
-    assert run(model, [], np.ones(0, np.float32))[0] == TuningResult(0.0, 0, 0, 0)
+    assert run(model, [], np.ones(0, np.float32))[0] == TuningResult(0.0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("weights", [[1], [1, np.nan], [1, -1]])

@@ -15,14 +15,15 @@ from fedhds.cli.shared import JsonLog, results, session
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fedhds.federation.ledger import Entry
+    from fedhds.federation.ledger import Entry, Ledger
+    from fedhds.types import Progress
 
 PREFIX = 12
 """Characters shown of a hash."""
 
 
 def audit(
-    run: Annotated[Path, typer.Argument(help="The folder of a run on this site.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs on this site.")],
     json_log: JsonLog = False,
 ) -> None:
     """List every message that left this site in a run: kind, fields, sizes, hashes, refusals."""
@@ -30,30 +31,41 @@ def audit(
         from fedhds.federation.ledger import MESSAGES, Ledger
         from fedhds.types import UserError
 
-        ledger = Ledger(run)
-        if not ledger.path.is_file():
-            raise UserError(f"'{run}' is not the folder of a run on a site: it has no {MESSAGES}")
-        entries, torn = ledger.entries()
-        for number in torn:
-            progress.say(
-                "warning",
-                f"warning: line {number} of '{ledger.path}' is torn: the site died while it was "
-                "written, before its message left",
-                line=number,
-            )
-        for entry in entries:
-            progress.say("message", "", **{"sent_at": entry.time, **_without_time(entry)})
-        for kind, (messages, size, errors, refused) in _totals(entries).items():
-            counts = {"messages": messages, "bytes": size, "errors": errors, "refused": refused}
-            progress.say("total", "", kind=kind, **counts)
-        if json_log:
-            return
-        results().print(_listed(entries))
-        results().print(_summed(entries))
-        for (refused, reason), count in Counter((e.refused, e.reason) for e in entries).items():
-            if reason is not None:
-                told = f"{'refused' if refused else 'failed'} {count} time(s): {reason}"
-                results().print(told, soft_wrap=True)
+        ledgers = [Ledger(run) for run in runs]
+        for run, ledger in zip(runs, ledgers, strict=True):
+            if not ledger.path.is_file():
+                raise UserError(
+                    f"'{run}' is not the folder of a run on a site: it has no {MESSAGES}"
+                )
+        for run, ledger in zip(runs, ledgers, strict=True):
+            if len(runs) > 1 and not json_log:
+                results().print(f"{run}")
+            _tell(ledger, progress, json_log)
+
+
+def _tell(ledger: Ledger, progress: Progress, json_log: bool) -> None:
+    """Tell what one run's ledger holds."""
+    entries, torn = ledger.entries()
+    for number in torn:
+        progress.say(
+            "warning",
+            f"warning: line {number} of '{ledger.path}' is torn: the site died while it was "
+            "written, before its message left",
+            line=number,
+        )
+    for entry in entries:
+        progress.say("message", "", **{"sent_at": entry.time, **_without_time(entry)})
+    for kind, (messages, size, errors, refused) in _totals(entries).items():
+        counts = {"messages": messages, "bytes": size, "errors": errors, "refused": refused}
+        progress.say("total", "", kind=kind, **counts)
+    if json_log:
+        return
+    results().print(_listed(entries))
+    results().print(_summed(entries))
+    for (refused, reason), count in Counter((e.refused, e.reason) for e in entries).items():
+        if reason is not None:
+            told = f"{'refused' if refused else 'failed'} {count} time(s): {reason}"
+            results().print(told, soft_wrap=True)
 
 
 def _without_time(entry: Entry) -> dict[str, object]:

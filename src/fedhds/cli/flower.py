@@ -23,9 +23,9 @@ def superlink(context: typer.Context) -> None:
 def supernode(context: typer.Context) -> None:
     """Run flower-supernode (its options), with this package's code alone on the site's data."""
     with session(False, False) as progress:
-        from fedhds.deployment.apps import MESSAGE
-        from fedhds.federation.supernode import become_supernode
+        from fedhds.deployment.apps import SUPEREXEC
+        from fedhds.federation.supernode import run_supernode
 
         if "--insecure" in context.args:
             progress.say("warning", "warning: nothing that leaves this site is encrypted")
-        become_supernode(context.args, MESSAGE)
+        run_supernode(context.args, SUPEREXEC)

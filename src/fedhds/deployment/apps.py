@@ -12,18 +12,24 @@ if TYPE_CHECKING:
     from fedhds.federation.relay import ClientApp
     from fedhds.federation.server_app import ServerApp
 
-EXPERIMENT = "experiment.yaml"
-"""What an app's folder holds beside its two modules."""
-
-WORKER, MESSAGE = "fedhds.deployment.worker", "fedhds.deployment.message"
+WORKER, ANSWERING = "fedhds.deployment.worker", "fedhds.deployment.answering"
+SUPEREXEC = "fedhds.deployment.superexec"
 """The programs of a site."""
 
 
 def client_app(folder: Path) -> ClientApp:
     """Build the ClientApp of a site for the experiment in ``folder``."""
+    from fedhds.federation.supernode import EXPERIMENT_FILE
+
+    return client_app_of((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
+
+
+def client_app_of(experiment: str) -> ClientApp:
+    """Build the ClientApp of a site for an experiment's text."""
+    from fedhds.deployment.state import note
     from fedhds.federation.relay import relay_app
 
-    return relay_app(folder / EXPERIMENT, WORKER, own_app)
+    return relay_app(experiment, WORKER, own_app, note)
 
 
 def own_app() -> ClientApp:
@@ -36,7 +42,9 @@ def own_app() -> ClientApp:
 
 def server_app(folder: Path) -> ServerApp:
     """Build the ServerApp for the experiment in ``folder``."""
-    from fedhds.deployment.server import lead
+    from fedhds.deployment.server import run_deployed
     from fedhds.federation.server_app import build_deployed_app
+    from fedhds.federation.supernode import EXPERIMENT_FILE
 
-    return build_deployed_app(lambda run_config, play: lead(folder / EXPERIMENT, run_config, play))
+    path = folder / EXPERIMENT_FILE
+    return build_deployed_app(lambda run_config, host: run_deployed(path, run_config, host))

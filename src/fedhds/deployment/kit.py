@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from fedhds.config import Config
+from fedhds.federation.supernode import EXPERIMENT_FILE
 from fedhds.files import write_text
 from fedhds.types import UserError
 
@@ -56,7 +56,7 @@ HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 """What a name of the server, or its IPv4 address, is made of."""
 
 
-def write_app(folder: Path, name: str, experiment: Config | str) -> None:
+def write_app(folder: Path, name: str, experiment: str) -> None:
     """Write a Flower app that runs an experiment.
 
     Parameters
@@ -65,11 +65,10 @@ def write_app(folder: Path, name: str, experiment: Config | str) -> None:
         Where; it is made.
     name : str
         The app's name.
-    experiment : Config or str
-        The experiment, or its YAML.
+    experiment : str
+        The experiment, as YAML.
     """
-    given = experiment if isinstance(experiment, str) else experiment.to_yaml()
-    write_text(folder / "experiment.yaml", given)
+    write_text(folder / EXPERIMENT_FILE, experiment)
     write_text(folder / "pyproject.toml", _template("pyproject.toml", name=name))
     write_text(folder / "app" / "__init__.py", "")
     for side in ("server", "client"):

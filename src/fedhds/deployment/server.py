@@ -4,44 +4,75 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedhds import config as configuration
 from fedhds import run_folder
-from fedhds.config import Config
 from fedhds.deployment.events import BEGIN, END, EventFile
 from fedhds.experiment import conduct
-from fedhds.federation.server_app import Play
-from fedhds.types import Progress, RunFailed, UserError
+from fedhds.federation.server_app import Host
+from fedhds.run_folder import Verb
+from fedhds.types import RunFailed, UserError
 
 
-def lead(experiment: Path, run_config: Mapping[str, Any], play: Play) -> None:
+@dataclass(frozen=True)
+class RunConfig:
+    """Flower's run config, whose keys stand in the app's ``pyproject.toml``, too.
+
+    Attributes
+    ----------
+    verb : {"run", "select"}
+    out : str
+        The run folder; its default if empty.
+    resume, overwrite : bool
+    folder : str
+        Where relative paths begin; where the SuperLink was started if empty.
+    experiment : str
+        A file with the whole experiment, of which sites are sent a part; theirs if empty.
+    events : str
+        A file to tell events to; none if empty.
+    """
+
+    verb: Verb = "run"
+    out: str = ""
+    resume: bool = False
+    overwrite: bool = False
+    folder: str = ""
+    experiment: str = ""
+    events: str = ""
+
+
+def run_deployed(served: Path, run_config: Mapping[str, Any], host: Host) -> None:
     """Run an experiment over a deployment's sites, and tell how it ended.
 
     Parameters
     ----------
-    experiment : Path
-        Its file, as Flower brought it.
+    served : Path
+        The experiment's file, as Flower brought it.
     run_config : mapping
-        Flower's: ``folder`` (where relative paths begin; the SuperLink's own if empty), ``out``,
-        ``verb``, ``resume``, ``overwrite``, and ``events`` (a file to tell them to, or empty).
-    play : callable
-        Plays a ServerApp over the sites.
+        Flower's (see `RunConfig`).
+    host : callable
+        Hosts a ServerApp over the sites.
 
     Raises
     ------
     RunFailed
         If the run did: Flower then calls it failed, too.
     """
-    events = str(run_config["events"])
+    events = str(run_config.get("events", ""))
     progress = EventFile(Path(events) if events else None)
     progress.say(BEGIN, "", process=os.getpid())
     status, sentence = 1, "the run ended without a word"
     try:
-        if run_config["folder"]:
-            os.chdir(str(run_config["folder"]))
-        _conduct(configuration.load(experiment), run_config, progress, play)
+        settings = configuration.build(RunConfig, dict(run_config), "run-config")
+        if settings.folder:
+            os.chdir(settings.folder)
+        config = configuration.load(settings.experiment or served)
+        folder = Path(settings.out or run_folder.default("deployed", settings.verb))
+        how = settings.verb, settings.resume, settings.overwrite
+        conduct(config, folder, *how, progress, host)
         status, sentence = 0, ""
     except UserError as error:
         status, sentence = 2, str(error)
@@ -51,13 +82,6 @@ def lead(experiment: Path, run_config: Mapping[str, Any], play: Play) -> None:
         sentence = f"an error of fedhds itself, told in Flower's log ({type(error).__name__})"
         raise
     finally:
-        progress.say(END, sentence and f"fedhds: {sentence}", status=status)
+        progress.say(END, sentence, status=status)
     if status:
         raise RunFailed(sentence)
-
-
-def _conduct(config: Config, run_config: Mapping[str, Any], progress: Progress, play: Play) -> None:
-    verb: run_folder.Verb = "select" if run_config["verb"] == "select" else "run"
-    resume, overwrite = bool(run_config["resume"]), bool(run_config["overwrite"])
-    folder = Path(str(run_config["out"]) or run_folder.default("deployed", verb))
-    conduct(config, folder, verb, resume, overwrite, progress, play)

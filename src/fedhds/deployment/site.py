@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fedhds import config as configuration
 from fedhds.config import Config
+from fedhds.deployment.state import state_folder
 from fedhds.federation.client_app import Site
 from fedhds.federation.client_store import ClientStore, RoundAdapter
 from fedhds.federation.ledger import Ledger
 from fedhds.federation.messages import BadMessage
 from fedhds.federation.policy import Asked, Policy
-from fedhds.federation.relay import EXPERIMENT
-from fedhds.federation.site_guard import Guard, PolicyGuard
+from fedhds.federation.relay import EXPERIMENT_KEY
+from fedhds.federation.site_guard import ClosedGuard, Guard, PolicyGuard
 from fedhds.preparation import Experiment, OwnData, prepare
-from fedhds.sites import build_site
+from fedhds.sites import build_site, digests
 from fedhds.types import Silent, UserError
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,11 @@ class NodeConfig:
         The base model: a folder or a hub id.
     policy : str
         Its policy file.
+    columns : str
+        Which of its columns are read as what, where their names differ from the preset's:
+        ``instruction=question,output=answer``. No other column is ever read.
+    preset : str or None
+        The format of its data, as ``data.preset``.
     proxy, scorer, knowledge : str or None
         Where the methods' other inputs are, for those that read with such.
     device : str
@@ -54,12 +63,22 @@ class NodeConfig:
     data: str
     model: str
     policy: str
+    columns: str = ""
+    preset: str | None = None
     proxy: str | None = None
     scorer: str | None = None
     knowledge: str | None = None
     device: str = "auto"
     threads: int | None = None
     state: str | None = None
+
+    @property
+    def column_names(self) -> dict[str, str]:
+        """The columns by what they are read as."""
+        pairs = [pair.partition("=") for pair in self.columns.split(",") if pair.strip()]
+        if bad := next((field for field, equals, name in pairs if not (equals and name)), None):
+            raise UserError(f"node-config.columns: '{bad}' is not of the form field=column")
+        return {field.strip(): name.strip() for field, _, name in pairs}
 
 
 def open_site(context: Any, run: int) -> Site:
@@ -80,22 +99,29 @@ def open_site(context: Any, run: int) -> Site:
     """
     with _own_mistakes_stay_here():
         terms = _terms(context)
-        kept = terms.folder(run)
-        return build_site(
-            _prepare(terms),
+        kept = state_folder(context.node_config, run)
+        experiment = _prepare(terms)
+        site = build_site(
+            experiment,
             terms.number,
             ClientStore(kept / "memory"),
             RoundAdapter(kept / "adapter"),
             kept / "coreset.jsonl",
             Silent(),
         )
+        secret = _secret(kept.parent / "secret")
+        return replace(site, handshake=partial(digests, experiment), noise_seed=secret)
 
 
 def open_guard(context: Any, run: int) -> Guard:
-    """Read what keeps the site's policy (parameters and errors as in `open_site`)."""
-    with _own_mistakes_stay_here():
-        terms = _terms(context)
-        return PolicyGuard(terms.policy, terms.asked, Ledger(terms.folder(run)))
+    """Return what keeps the site's policy; where it cannot be read, nothing else is let in."""
+    ledger = Ledger(state_folder(context.node_config, run))
+    try:
+        with _own_mistakes_stay_here():
+            terms = _terms(context)
+    except BadMessage as error:
+        return ClosedGuard(str(error), ledger)
+    return PolicyGuard(terms.policy, terms.asked, ledger)
 
 
 @contextlib.contextmanager
@@ -107,6 +133,16 @@ def _own_mistakes_stay_here() -> Iterator[None]:
         raise BadMessage("its own settings or data are at fault, as its log says") from error
 
 
+def _secret(path: Path) -> int:
+    """Return what the server must not know: what noise is drawn by, made once for all runs."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(str(secrets.randbits(128)))
+    except FileExistsError:
+        pass
+    return int(path.read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True)
 class _Terms:
     """What a site and a server's experiment are to each other, before anything is loaded."""
@@ -114,7 +150,6 @@ class _Terms:
     policy: Policy
     asked: Asked
     config: Config
-    state: Path
 
     @property
     def number(self) -> int:
@@ -124,20 +159,15 @@ class _Terms:
             raise BadMessage(f"the site '{self.policy.site}' is not among federation.sites")
         return names.index(self.policy.site)
 
-    def folder(self, run: int) -> Path:
-        """Where the site keeps what outlives its processes of a run."""
-        return self.state / f"run-{run}"
-
 
 def _terms(context: Any) -> _Terms:
     """Read policy and experiment; the policy anew for each message, as it may have changed."""
     settings = configuration.build(NodeConfig, dict(context.node_config), "node-config")
     policy = configuration.load_policy(settings.policy)
-    text = str(context.run_config[EXPERIMENT])
-    plain = configuration.from_text(text, "the server's experiment")
-    asked = configuration.asked(configuration.parse(plain))
-    state = Path(settings.state or Path(settings.policy).parent / "state")
-    return _Terms(policy, asked, site_config(plain, settings, policy), state)
+    text = str(context.run_config[EXPERIMENT_KEY])
+    served = configuration.from_text(text, "the server's experiment")
+    config = site_config(served, settings)
+    return _Terms(policy, configuration.asked(config), config)
 
 
 _loaded: dict[str, Experiment] = {}
@@ -154,32 +184,51 @@ def _prepare(terms: _Terms) -> Experiment:
     return _loaded[key]
 
 
-def site_config(plain: Mapping[str, Any], settings: NodeConfig, policy: Policy) -> Config:
-    """Put what a site says itself in place of what the server's experiment says of it.
+SERVED = {
+    "model": ("dtype", "proxy_dtype", "trust_remote_code"),
+    "data": ("prompt", "max_length"),
+    "federation": ("codec", "sites", "deadline"),
+    "evaluation": ("max_new_tokens", "batch_size", "validation"),
+}
+"""Of these sections a site takes these keys from the server; those of `WHOLE` as they are."""
+
+WHOLE = ("adapter", "selection", "aggregation", "tuning", "seed")
+
+
+def site_config(served: Mapping[str, Any], settings: NodeConfig) -> Config:
+    """Put a site's configuration together: how to do it from the server, on what from the site.
+
+    Whatever else the server's experiment says is not read.
 
     Parameters
     ----------
-    plain : mapping
-        The experiment, unchecked.
+    served : mapping
+        The server's experiment, unchecked.
 
     Raises
     ------
     UserError
-        If that is no experiment.
+        If that is no experiment for this site.
     """
-    wanted = configuration.parse(plain).model.trust_remote_code
-    own: dict[str, dict[str, Any]] = {
-        "model": {
-            "name": settings.model,
-            "revision": None,
-            "proxy": settings.proxy,
-            "scorer": settings.scorer,
-            "device": settings.device,
-            "threads": settings.threads,
-            "trust_remote_code": wanted and policy.trust_remote_code,
-        },
-        "data": {"train": settings.data, "eval": None},
-        "selection": {"knowledge": settings.knowledge},
+    taken: dict[str, Any] = {key: served[key] for key in WHOLE if key in served}
+    for section, keys in SERVED.items():
+        given = served.get(section) or {}
+        if not isinstance(given, Mapping):
+            raise UserError(f"the server's experiment: {section} is no section")
+        taken[section] = {key: given[key] for key in keys if key in given}
+    selection = taken.get("selection") or {}
+    taken["selection"] = {**selection, "knowledge": settings.knowledge}
+    taken["federation"] |= {"engine": "deployment"}
+    taken["data"] |= {
+        "train": settings.data,
+        "columns": settings.column_names,
+        "preset": settings.preset,
     }
-    sections = {name: {**(plain.get(name) or {}), **values} for name, values in own.items()}
-    return configuration.parse({**plain, **sections})
+    taken["model"] |= {
+        "name": settings.model,
+        "proxy": settings.proxy,
+        "scorer": settings.scorer,
+        "device": settings.device,
+        "threads": settings.threads,
+    }
+    return configuration.parse(taken)

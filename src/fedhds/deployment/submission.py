@@ -21,9 +21,10 @@ from typing import Any
 import psutil
 
 from fedhds.config import Config
+from fedhds.config.text import to_yaml
 from fedhds.deployment.events import BEGIN, END, EventReader
 from fedhds.deployment.kit import CONNECTION, write_app, write_connection
-from fedhds.files import scratch_folder
+from fedhds.files import scratch_folder, write_text
 from fedhds.run_folder import Verb
 from fedhds.types import Progress, RunFailed, UserError
 
@@ -32,8 +33,6 @@ BETWEEN_LOOKS = 0.2
 
 BETWEEN_QUESTIONS = 10.0
 """Seconds between two questions to Flower whether a run may still begin: each is a process."""
-
-OFF = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
 def submit(
@@ -51,16 +50,18 @@ def submit(
         If the run failed, was stopped, or its SuperLink is gone.
     """
     with scratch_folder(None) as scratch:
-        events = scratch / "events.jsonl"
+        events, experiment = scratch / "events.jsonl", scratch / "experiment.yaml"
         settings = {
-            "folder": os.getcwd(),
-            "out": os.fspath(folder),
             "verb": verb,
+            "out": os.fspath(folder),
             "resume": resume,
             "overwrite": overwrite,
+            "folder": os.getcwd(),
+            "experiment": os.fspath(experiment),
             "events": os.fspath(events),
         }
-        write_app(scratch / "app", "fedhds-run", config)
+        write_text(experiment, config.to_yaml())
+        write_app(scratch / "app", "fedhds-run", served(config))
         federation = config.federation
         known_by = federation.certificate
         certificate = None if known_by is None else Path(known_by).absolute()
@@ -75,6 +76,20 @@ def submit(
             raise
 
 
+def served(config: Config) -> str:
+    """Return what sites are told of an experiment: not where the server has what, or tells whom."""
+    plain = config.resolved()
+    hidden = {
+        "model": ("name", "revision", "proxy", "scorer", "device", "threads"),
+        "data": ("train", "eval", "columns"),
+        "federation": ("superlink", "certificate"),
+        "selection": ("knowledge",),
+    }
+    for section, keys in hidden.items():
+        plain[section] = {key: value for key, value in plain[section].items() if key not in keys}
+    return to_yaml({key: value for key, value in plain.items() if key != "tracking"})
+
+
 def _follow(flower: _Flower, number: str, events: EventReader, progress: Progress) -> None:
     """Pass on what the ServerApp tells until it ends, or is gone without a word."""
     process, asked = None, time.monotonic()
@@ -84,7 +99,7 @@ def _follow(flower: _Flower, number: str, events: EventReader, progress: Progres
             gone, asked = flower.is_over(number), time.monotonic()
         for event, text, facts in events.new():  # after the look: its last word may be there now
             if event == END:
-                _end(int(facts["status"]), text.removeprefix("fedhds: "))
+                _end(int(facts["status"]), text)
                 return
             if event == BEGIN:
                 process = int(facts["process"])
@@ -140,7 +155,7 @@ class _Flower:
         program = shutil.which("flwr", path=os.path.dirname(sys.executable)) or "flwr"
         return subprocess.run(
             [program, verb, *arguments, "--format", "json"],
-            env={**os.environ, **OFF, "FLWR_HOME": os.fspath(self.scratch / "flower")},
+            env={**os.environ, "FLWR_HOME": os.fspath(self.scratch / "flower")},
             capture_output=True,
             text=True,
             check=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, Error, Message, MetricRecord, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedhds.evaluation.scores import evaluate
@@ -18,13 +18,13 @@ from fedhds.federation.client_store import CORESET, ClientStore, RoundAdapter
 from fedhds.federation.handshake import DIGESTS, check_handshake
 from fedhds.federation.messages import (
     ADAPTER,
-    COUNT_LIMIT,
     EVALUATE,
-    FACTS,
+    FAILED,
     HANDSHAKE,
     HELLO,
     KINDS,
     QUOTA,
+    REFUSED,
     SELECT,
     SELECTION,
     STAGE,
@@ -34,9 +34,11 @@ from fedhds.federation.messages import (
     address,
     pack,
     read_facts,
+    register,
+    told,
     unpack,
 )
-from fedhds.federation.site_guard import REFUSED, UNGUARDED, Clock, Guard, Refused, TimedProgress
+from fedhds.federation.site_guard import UNGUARDED, Clock, Guard, Refused, TimedProgress
 from fedhds.federation.updates import encode_update
 from fedhds.files import write_jsonl
 from fedhds.models import LanguageModel, adapter_arrays, set_adapter_arrays
@@ -57,9 +59,6 @@ from fedhds.types import (
     Signals,
 )
 
-FAILED = 100
-"""Our code of an error reply; Flower's own are below."""
-
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +67,8 @@ class Site:
     """One client: its data, its models, its settings and its disk.
 
     ``adapter_schema`` is what the codec makes of the model's adapter, ``handshake`` makes the
-    digests that a server's are compared with, and ``guard`` keeps the site's policy.
+    digests that a server's must equal, where one is not this process. ``noise_seed`` is what noise
+    is drawn by that the server must not know. ``guard`` keeps the site's policy.
     """
 
     client: int
@@ -86,7 +86,8 @@ class Site:
     progress: Progress
     codec: Codec
     adapter_schema: Schema
-    handshake: Callable[[], Arrays] = dict
+    handshake: Callable[[], Arrays] | None = None
+    noise_seed: int | None = None
     guard: Guard = UNGUARDED
 
 
@@ -103,13 +104,9 @@ def build_client_app(
 ) -> ClientApp:
     """Build Flower's ClientApp; without a guard all is allowed."""
     app = ClientApp()
-    for kind, register, handle in (
-        (HELLO, app.query("hello"), _hello),
-        (SELECT, app.query("select"), _select),
-        (TRAIN, app.train(), _train),
-        (EVALUATE, app.evaluate(), _evaluate),
-    ):
-        register(_answering(kind, open_site, open_guard, handle))
+    handlers = {HELLO: _hello, SELECT: _select, TRAIN: _train, EVALUATE: _evaluate}
+    for kind, handle in handlers.items():
+        register(app, kind, _answering(kind, open_site, open_guard, handle))
     return app
 
 
@@ -136,7 +133,7 @@ def _answering(
 
     def answer(message: Message, context: Context) -> Message:
         started, guard = time.perf_counter(), UNGUARDED
-        run, round = (_told(message, name) for name in ("run", "round"))
+        run, round = (told(message.content, name) for name in ("run", "round"))
         outcome: RecordDict | Refused | str
         try:
             guard = open_guard(context, run)
@@ -168,13 +165,6 @@ def _or_error(outcome: RecordDict | Refused | str) -> RecordDict | Error:
     return Error(REFUSED if isinstance(outcome, Refused) else FAILED, str(outcome))
 
 
-def _told(message: Message, name: str) -> int:
-    """Return the run or round that the server says a message is of; 0 if it says none."""
-    facts = message.content.get(FACTS)
-    number = facts.get(name, 0) if isinstance(facts, MetricRecord) else 0
-    return number if isinstance(number, int) and 0 <= number < COUNT_LIMIT else 0
-
-
 def _timed(site: Site, clock: Clock) -> Site:
     """Let a site stop when its time is over, in tuning, scoring and reading signals."""
     progress = TimedProgress(site.progress, clock)
@@ -197,13 +187,13 @@ def _schemas(site: Site, kind: str, facts: Mapping[str, float]) -> dict[str, Sch
 
 def _hello(site: Site, content: Content) -> Content:
     """Say who this is, if what both must have alike is alike."""
-    if HANDSHAKE in content.arrays:
-        check_handshake(content.arrays[HANDSHAKE], site.handshake())
+    if site.handshake is not None:
+        check_handshake(content.arrays.get(HANDSHAKE, {}), site.handshake())
     data = site.data
     return Content(
         {
             "client": site.client,
-            "samples": len(data.train),
+            "samples": site.guard.tellable(len(data.train)),
             "validation": site.guard.tellable(len(data.validation)),
         }
     )
@@ -217,11 +207,13 @@ def _select(site: Site, content: Content) -> Content:
     if ADAPTER in content.arrays:  # it is sent once a round
         site.adapters.keep(round, content.arrays[ADAPTER])
     measured = _MeasuredSignals(site)
+    secret = site.noise_seed if site.method.noise else None
+    seed = site.seed if secret is None else secret
     summary, memory = site.method.steps[step].client(
         Signals(len(site.data.train), measured),
         content.arrays.get(SELECTION, {}),
         site.store.before("memory", round, step) or {},
-        generator(site.seed, f"select-{step}", site.client, round),
+        generator(seed, f"select-{step}", site.client, round),
     )
     site.store.save("memory", round, step, memory)
     return Content(measured.facts(started), {SELECTION: summary})
@@ -240,11 +232,14 @@ def _train(site: Site, content: Content) -> Content:
     samples = [site.data.train[index] for index in coreset.indices]
     if not content.facts["tune"] or not samples:
         idle = {"passes": 0, "steps": 0, "skipped_steps": 0, "loss": 0.0, "seconds_tuning": 0.0}
+        if site.coresets is not None and not content.facts["tune"]:
+            _write_coreset(site.coresets, site.data, _all_used(coreset, kept))
         return Content(_counts(site, coreset, kept, round) | idle | seconds)
     numbers = site.seed, site.client, round
     try:
-        site.guard.check_tuning(len(samples))
+        site.guard.check_tuning(len(samples), round)
         result = tune(site.model, samples, coreset.weights, site.tuning, *numbers, site.progress)
+        site.guard.check_trained(result.samples)
     except Exception:  # rounds that do not choose shall have the coreset all the same
         _keep(site, coreset, _used(kept), round)
         raise
@@ -326,15 +321,22 @@ def _keep(site: Site, coreset: Coreset, used: Mapping[int, int], round: int) -> 
     site.store.save(CORESET, round, 0, arrays)
 
 
+def _all_used(coreset: Coreset, kept: Arrays | None) -> dict[int, int]:
+    """Return all samples chosen until now, with the group that each stood for last."""
+    chosen = zip(coreset.indices.tolist(), coreset.groups.tolist(), strict=True)
+    return dict(sorted((_used(kept) | dict(chosen)).items()))
+
+
 def _counts(site: Site, coreset: Coreset, kept: Arrays | None, round: int) -> dict[str, float]:
     """Count the coreset's samples and all distinct ones so far, which are kept."""
-    chosen = zip(coreset.indices.tolist(), coreset.groups.tolist(), strict=True)
-    used = dict(sorted((_used(kept) | dict(chosen)).items()))
+    used = _all_used(coreset, kept)
     _keep(site, coreset, used, round)
-    if site.coresets is not None:
-        rows = [coreset_row(site.data, i) | {"group": group} for i, group in used.items()]
-        write_jsonl(site.coresets, rows)
     return {"samples": len(coreset), "distinct": len(used)}
+
+
+def _write_coreset(path: Path, data: ClientData, used: Mapping[int, int]) -> None:
+    """Write what was chosen where only that was asked for: tuning leaves no copy of samples."""
+    write_jsonl(path, [coreset_row(data, i) | {"group": group} for i, group in used.items()])
 
 
 def coreset_row(data: ClientData, index: int) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from flwr.serverapp import Grid
 
 from fedhds.federation.messages import (
     ADAPTER,
+    FAILED,
     HANDSHAKE,
     HELLO,
     KINDS,
+    REFUSED,
     SELECTION,
     BadMessage,
     Content,
@@ -28,7 +30,6 @@ from fedhds.federation.messages import (
     pack_all,
     unpack,
 )
-from fedhds.federation.site_guard import REFUSED
 from fedhds.types import Arrays, Progress, RunFailed, Schema
 
 DIRECTIONS = {
@@ -51,6 +52,10 @@ class Refusal(str):
     """The reason why a client's site refuses, whose policy does not allow what was asked."""
 
 
+class Absence(str):
+    """The reason why there is no answer that says nothing of the client: it may answer later."""
+
+
 LONGEST_REASON = 200
 """Characters kept of the reason why a client failed."""
 
@@ -66,15 +71,15 @@ class Clients:
     run : int
         The run's number, which every message and every reply says.
     deadline : float or None
-        Seconds that clients have for a message of a round; without one they are waited for.
+        Seconds that clients have for a message; without one they are waited for.
     nodes, samples, validation : dict of int to int
         By client number: its Flower node, its training and its validation samples.
     sent : Counter
         Bytes of arrays so far, by the names in `DIRECTIONS`.
     handshake : mapping of str to ndarray or None
         Digests of what clients must have alike, sent where they may not (a deployment).
-    refusals : list of str
-        Why sites take no part in the run, as they said when they were greeted.
+    refusals : dict of int to str
+        By node, why sites take no part in the run, as they said when they were greeted.
     """
 
     grid: Grid
@@ -87,7 +92,7 @@ class Clients:
     sent: Counter[str] = field(default_factory=Counter)
     handshake: Arrays | None = None
     _greeted: set[int] = field(default_factory=set)
-    refusals: list[str] = field(default_factory=list)
+    refusals: dict[int, str] = field(default_factory=dict)
 
     @property
     def numbers(self) -> list[int]:
@@ -102,9 +107,8 @@ class Clients:
         RunFailed
             If a node does not answer properly, two say the same number, or all refuse.
         """
-        for reason in self._greet_new(self.deadline):
-            if not isinstance(reason, Refusal):
-                raise RunFailed(f"a client could not be reached: {reason}")
+        for _, reason in self._greet_new(None):  # where it loads its model first, that takes long
+            raise RunFailed(f"a client could not be reached: {reason}")
         self._check_any()
 
     def gather(self, sites: Sequence[str], seconds: float) -> None:
@@ -123,48 +127,54 @@ class Clients:
             If one does not fit, some are missing when the time is over, or all refuse.
         """
         given_up = time.monotonic() + seconds
-        while len(self.nodes) + len(self.refusals) < len(sites):
-            for reason in self._greet_new(self.deadline or seconds):
-                if not isinstance(reason, Refusal):
+        while len(self.nodes) + len(set(self.refusals.values())) < len(sites):
+            left = max(0.0, given_up - time.monotonic())
+            for node, reason in self._greet_new(min(left, self.deadline or left)):
+                if not isinstance(reason, Absence):
                     raise RunFailed(f"a site does not fit: {reason}")
+                self._greeted.discard(node)  # it is asked again
             if time.monotonic() > given_up:
                 missing = [name for n, name in enumerate(sites) if n not in self.nodes]
-                why = "".join(f" ({reason})" for reason in self.refusals)
+                why = "".join(f" ({reason})" for reason in self.refusals.values())
                 raise RunFailed(f"not all sites are there: {', '.join(missing)} missing{why}")
             time.sleep(BETWEEN_LOOKS)
         self._check_any()
 
     def refresh(self) -> None:
         """Greet whoever is new: a site that returned as another node is found there from now on."""
-        for reason in self._greet_new(self.deadline):
+        for _, reason in self._greet_new(self.deadline):
             self.progress.say("warning", f"warning: a client that is new does not fit: {reason}")
 
     def _check_any(self) -> None:
         if self.refusals and not self.nodes:
-            raise RunFailed(f"every client refuses ({'; '.join(dict.fromkeys(self.refusals))})")
+            reasons = dict.fromkeys(self.refusals.values())
+            raise RunFailed(f"every client refuses ({'; '.join(reasons)})")
 
-    def _greet_new(self, timeout: float | None) -> Iterator[str]:
-        """Ask nodes that were never asked who they are; yield why some do not take part."""
+    def _greet_new(self, timeout: float | None) -> Iterator[tuple[int, str]]:
+        """Ask nodes that were never asked who they are; yield those that do not fit, and why."""
         there = sorted(self.grid.get_node_ids())
+        self.refusals = {node: why for node, why in self.refusals.items() if node in there}
         digests = {} if self.handshake is None else {HANDSHAKE: self.handshake}
         content = Content({"run": self.run}, digests)
         new = {node: content for node in there if node not in self._greeted}
         self._greeted.update(new)
+        unanswered = set(new)
         for node, answer in self._exchange(HELLO, new, {}, 0, timeout, {}):
+            unanswered.discard(node)
             if isinstance(answer, Refusal):
-                self.refusals.append(answer)
+                self.refusals[node] = answer
                 self.progress.say("warning", f"warning: a client takes no part: {answer}")
-            if isinstance(answer, str):
-                yield answer
-                continue
-            number = int(answer.facts["client"])
-            if self.nodes.get(number) in there:
+            elif isinstance(answer, str):
+                yield node, answer
+            elif self.nodes.get(number := int(answer.facts["client"])) in there:
                 self._greeted.discard(node)  # a client that was killed is listed for a while
-                yield f"two clients say that they are client {number}"
-                continue
-            self.nodes[number] = node
-            self.samples[number] = int(answer.facts["samples"])
-            self.validation[number] = int(answer.facts["validation"])
+                yield node, f"two clients say that they are client {number}"
+            else:
+                self.nodes[number] = node
+                self.samples[number] = int(answer.facts["samples"])
+                self.validation[number] = int(answer.facts["validation"])
+        for node in sorted(unanswered):
+            yield node, Absence("it does not answer")
 
     def ask(
         self, kind: str, contents: Mapping[int, Content], schemas: Mapping[str, Schema], round: int
@@ -236,7 +246,8 @@ class Clients:
             awaited.remove(node)
             if reply.has_error():
                 reason = _readable(reply.error.reason or f"error {reply.error.code}")
-                yield node, Refusal(reason) if reply.error.code == REFUSED else reason
+                kinds: dict[int, type[str]] = {REFUSED: Refusal, FAILED: str}
+                yield node, kinds.get(reply.error.code, Absence)(reason)
                 continue
             try:
                 content = unpack(reply.content, KINDS[kind].up, schemas, held.get(node))

@@ -96,7 +96,7 @@ def check_handshake(theirs: Arrays, own: Arrays) -> None:
         Naming all that differs.
     """
     differing = [
-        what for name, what in THINGS.items() if not np.array_equal(theirs[name], own[name])
+        what for name, what in THINGS.items() if not np.array_equal(theirs.get(name, ()), own[name])
     ]
     if differing:
         raise BadMessage(f"this site has another {' and another '.join(differing)} than the server")

@@ -83,6 +83,12 @@ class Ledger:
         kept = [entry for entry in read.values() if entry is not None]
         return kept, [number for number, entry in read.items() if entry is None]
 
+    def samples(self, round: int) -> int:
+        """Add up the samples that the site tuned on in a round, over all its messages."""
+        entries, _ = self.entries()
+        tuned = (entry for entry in entries if entry.round == round and entry.facts.get("passes"))
+        return sum(int(entry.facts["samples"]) for entry in tuned)
+
     def seconds(self, round: int) -> float:
         """Add up how long the site worked for the messages of a round."""
         entries, _ = self.entries()

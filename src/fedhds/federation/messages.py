@@ -31,12 +31,13 @@ kind               to the client                   back to the server
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Array as FlowerArray
-from flwr.app import ArrayRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 
 from fedhds.federation.records import join, layouts, read, to_record
 from fedhds.types import Array, Arrays, ArraySpec, Schema
@@ -45,6 +46,10 @@ HELLO, SELECT, TRAIN, EVALUATE = "query.hello", "query.select", "train", "evalua
 
 FACTS, ADAPTER, SELECTION, HANDSHAKE = "facts", "adapter", "selection", "handshake"
 """The names of a message's records."""
+
+FAILED, REFUSED, WORKER_GONE, NOT_SENT = 100, 101, 103, 104
+"""Our codes of error replies; Flower's own are below. The client failed, or the message was wrong;
+the site's policy does not allow it; the site's worker ended in the middle; it was never sent."""
 
 COUNT_LIMIT = 2**31
 """No fact is as large as this; products of two counts stay within 64 bits."""
@@ -61,10 +66,11 @@ ten would keep the server busy for all others."""
 
 @dataclass(frozen=True)
 class Fact:
-    """A number: whole or not, at least ``low``, finite."""
+    """A number: whole or not, at least ``low`` and below ``high``."""
 
     whole: bool = True
     low: float = 0.0
+    high: float = COUNT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ class Kind:
 SECONDS = Fact(whole=False)
 
 HELLO_ADDRESS = {"run": Fact()}
-ADDRESS = {"run": Fact(), "round": Fact()}
-SELECT_ADDRESS = ADDRESS | {"step": Fact()}
+ADDRESS = {"run": Fact(), "round": Fact(high=10**6)}
+SELECT_ADDRESS = ADDRESS | {"step": Fact(high=10**3)}
 """What a message is about: it goes down, and comes up again as it went down."""
 
 KINDS: Mapping[str, Kind] = {
@@ -236,6 +242,20 @@ STAGE: Schema = {"stage": ArraySpec("int64", (2,), low=1, high=COUNT_LIMIT)}
 """What the first exchange may bring: which stage the round is of, and of how many."""
 
 
+def told(records: RecordDict, name: str) -> int:
+    """Return the run or round that a message says it is of; 0 if it says none that can be."""
+    facts = records.get(FACTS)
+    number = facts.get(name, 0) if isinstance(facts, MetricRecord) else 0
+    return number if isinstance(number, int) and 0 <= number < COUNT_LIMIT else 0
+
+
+def register(app: ClientApp, kind: str, handle: Callable[[Message, Context], Message]) -> None:
+    """Let a ClientApp answer a kind of message."""
+    category, _, action = kind.partition(".")
+    decorator = getattr(app, category)
+    (decorator(action) if action else decorator())(handle)
+
+
 def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     """Take the facts out of Flower's records (errors as in `unpack`)."""
     allowed = part.facts
@@ -246,15 +266,11 @@ def read_facts(records: RecordDict, part: Part) -> dict[str, float]:
     facts: dict[str, float] = {}
     for name, fact in allowed.items():
         value = record[name]
-        if (
-            isinstance(value, list)
-            or not math.isfinite(value)
-            or not fact.low <= value < COUNT_LIMIT
-        ):
+        if isinstance(value, list) or not math.isfinite(value) or not fact.low <= value < fact.high:
             raise BadMessage(f"the fact '{name}' is out of range")
-        if fact.whole and value != int(value):
+        if fact.whole and not isinstance(value, int):
             raise BadMessage(f"the fact '{name}' is not a whole number")
-        facts[name] = int(value) if fact.whole else float(value)
+        facts[name] = value if fact.whole else float(value)
     return facts
 
 

@@ -14,11 +14,10 @@ from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
+from fedhds.federation.messages import NOT_SENT
+
 BETWEEN_LOOKS = 0.5
 """Seconds between two looks for replies."""
-
-NOT_SENT = 104
-"""Our code of an error reply where Flower did not take the message."""
 
 
 class PollingGrid(Grid):

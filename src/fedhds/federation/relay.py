@@ -20,55 +20,66 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp as ClientApp  # for those who may not import flwr
 
 from fedhds.federation.frames import receive_frame, send_frame
+from fedhds.federation.messages import FAILED, KINDS, WORKER_GONE, register, told
 from fedhds.federation.worker import packed, socket_path, unpacked
 
 SUPERNODE = "FEDHDS_SUPERNODE"
 """The environment variable that tells the SuperNode's process to what it starts."""
 
-EXPERIMENT = "experiment"
+EXPERIMENT_KEY = "experiment"
 """Where the experiment's text is put in the run config, for whoever opens the site."""
 
 SECONDS_TO_START = 120.0
 """How long a new worker may take until it listens; its models are loaded later."""
 
-WORKER_GONE = 103
-"""Our code of an error reply where the worker ended in the middle of a message."""
-
 log = logging.getLogger(__name__)
 
 
-def relay_app(experiment: Path, worker: str, own: Callable[[], ClientApp]) -> ClientApp:
+Note = Callable[[Mapping[str, Any], str, int, int, str], None]
+"""Puts an error reply into the site's ledger: node config, kind, run, round, reason."""
+
+
+def relay_app(experiment: str, worker: str, own: Callable[[], ClientApp], note: Note) -> ClientApp:
     """Build the ClientApp.
 
     Parameters
     ----------
-    experiment : Path
-        The experiment's file, which Flower brought with the app.
+    experiment : str
+        The experiment's text, which Flower brought with the app.
     worker : str
         The module that is a worker's program.
     own : callable
         Builds the app that answers in this process where there can be no worker.
+    note : callable
+        Keeps what leaves though neither of these two answered.
     """
     app = ClientApp()
 
     def relay(message: Message, context: Context) -> Message:
-        context.run_config[EXPERIMENT] = experiment.read_text(encoding="utf-8")
-        connection = _connect(context.node_config, worker)
-        if connection is None:
+        context.run_config[EXPERIMENT_KEY] = experiment
+        try:
+            connection = _connect(context.node_config, worker)
+            if connection is not None:
+                with connection:
+                    return _asked(connection, message, context)
             log.warning("there is no resident worker: this process loads everything by itself")
             return own()(message, context)
-        with connection:
-            return _asked(connection, message, context)
+        except ConnectionError:
+            error = Error(WORKER_GONE, "the site's worker ended in the middle of the message")
+        except Exception as raised:  # its words may be the site's
+            log.exception("a message was not answered")
+            error = Error(FAILED, type(raised).__name__)
+        run, round = (told(message.content, name) for name in ("run", "round"))
+        note(context.node_config, message.metadata.message_type, run, round, str(error.reason))
+        return Message(error, reply_to=message)
 
-    app.query("hello")(relay)
-    app.query("select")(relay)
-    app.train()(relay)
-    app.evaluate()(relay)
+    for kind in KINDS:
+        register(app, kind, relay)
     return app
 
 
 def _asked(connection: socket.socket, message: Message, context: Context) -> Message:
-    """Ask the worker and make its answer the reply."""
+    """Ask the worker and make its answer the reply (ConnectionError if it is gone)."""
     about = message.metadata
     header = {
         "kind": about.message_type,
@@ -78,14 +89,11 @@ def _asked(connection: socket.socket, message: Message, context: Context) -> Mes
         "node_config": dict(context.node_config),
         "run_config": dict(context.run_config),
     }
-    try:
-        send_frame(connection, header, packed(message.content))
-        told, payload = receive_frame(connection)
-    except ConnectionError:
-        reason = "the site's worker ended in the middle of the message"
-        return Message(Error(WORKER_GONE, reason), reply_to=message)
-    if "error" in told:
-        return Message(Error(told["error"]["code"], told["error"]["reason"]), reply_to=message)
+    send_frame(connection, header, packed(message.content))
+    answer, payload = receive_frame(connection)
+    if "error" in answer:
+        error = Error(answer["error"]["code"], answer["error"]["reason"])
+        return Message(error, reply_to=message)
     return Message(unpacked(payload), reply_to=message)
 
 

@@ -218,7 +218,7 @@ def play_round(clients: Clients, state: RunState, rounds: Rounds, number: int) -
         record.remarks.append("nothing was selected, so nothing was trained")
     elif told_short := _shortfall(_budget(clients, rounds, told), rounds, record, schedule):
         record.remarks.append(told_short)
-    record.remarks += [f"a client takes no part: {reason}" for reason in clients.refusals]
+    record.remarks += [f"a client takes no part: {reason}" for reason in clients.refusals.values()]
     record.bytes = dict(clients.sent - bytes_before)
     record.seconds = {k: round(v - seconds_before.get(k, 0), 6) for k, v in state.seconds.items()}
     state.counts.update(

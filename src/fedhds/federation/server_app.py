@@ -13,7 +13,7 @@ from fedhds.federation.clients import Clients
 from fedhds.federation.polling import PollingGrid
 from fedhds.types import Progress
 
-Play = Callable[[ServerApp], None]
+Host = Callable[[ServerApp], None]
 """Runs a ServerApp over the clients of an engine."""
 
 
@@ -48,18 +48,18 @@ def build_server_app(
     return app
 
 
-def build_deployed_app(lead: Callable[[Mapping[str, Any], Play], None]) -> ServerApp:
+def build_deployed_app(run: Callable[[Mapping[str, Any], Host], None]) -> ServerApp:
     """Build the ServerApp of a deployment, which learns from Flower what it is to run.
 
     Parameters
     ----------
-    lead : callable
-        What it does, given Flower's run config and what plays a ServerApp over the sites.
+    run : callable
+        What it does, given Flower's run config and what hosts a ServerApp over the sites.
     """
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        lead(context.run_config, lambda server_app: server_app(PollingGrid(grid), context))
+        run(context.run_config, lambda server_app: server_app(PollingGrid(grid), context))
 
     return app

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedhds.federation.ledger import Ledger, entry_of, error_entry, size
+from fedhds.federation.messages import BadMessage
 from fedhds.federation.policy import Asked, Policy, counted, refusal
 from fedhds.types import Progress
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from flwr.app import RecordDict
 
 T = TypeVar("T")
-
-REFUSED = 101
-"""The code of an error reply that is a refusal."""
 
 
 class Refused(Exception):
@@ -59,8 +57,11 @@ class Guard:
         """
         return None
 
-    def check_tuning(self, samples: int) -> None:
-        """Refuse to tune on so many samples, or on so few that the adapter tells of them."""
+    def check_tuning(self, samples: int, round: int) -> None:
+        """Refuse to tune on so many samples more in a round, or on so few at all."""
+
+    def check_trained(self, samples: int) -> None:
+        """Refuse to send an adapter that so few samples changed that it tells of them."""
 
     def check_scores(self, samples: int) -> None:
         """Refuse to tell sums of scores over too few samples."""
@@ -105,11 +106,17 @@ class PolicyGuard(Guard):
         clock.check()
         return clock
 
-    def check_tuning(self, samples: int) -> None:
-        """See `Guard.check_tuning`."""
+    def check_tuning(self, samples: int, round: int) -> None:
+        """See `Guard.check_tuning`; a round that is played again counts twice."""
         most = self.policy.samples_per_round
-        if most is not None and samples > most:
-            raise self._refused(f"it was to tune on {counted(samples)}, of {most:,} allowed")
+        if most is not None and (all_in_all := samples + self.ledger.samples(round)) > most:
+            raise self._refused(
+                f"the round was to tune on {counted(all_in_all)}, of {most:,} allowed"
+            )
+        self._check_enough(samples, "an adapter of")
+
+    def check_trained(self, samples: int) -> None:
+        """See `Guard.check_trained`."""
         self._check_enough(samples, "an adapter of")
 
     def check_scores(self, samples: int) -> None:
@@ -148,6 +155,24 @@ class PolicyGuard(Guard):
 
     def _refused(self, reason: str) -> Refused:
         return Refused(f"site '{self.policy.site}' refuses: {reason}")
+
+
+@dataclass(frozen=True)
+class ClosedGuard(Guard):
+    """A site whose policy cannot be read: nothing is let in, and that is written down."""
+
+    reason: str
+    ledger: Ledger
+
+    def admit(self, records: RecordDict, round: int, started: float) -> Clock | None:
+        """Refuse whatever it is, as a mistake of the site's and not by its policy."""
+        raise BadMessage(self.reason)
+
+    def keep(
+        self, outcome: RecordDict | Refused | str, kind: str, round: int, seconds: float
+    ) -> None:
+        """See `Guard.keep`."""
+        self.ledger.keep(error_entry(str(outcome), False, kind, round, seconds))
 
 
 UNGUARDED = Guard()

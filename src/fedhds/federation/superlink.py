@@ -19,7 +19,14 @@ FROM_ANYWHERE = ("/v1/fleet/",)
 SWITCHES = {
     # the ServerApp runs with what is installed here, instead of fetching it anew for each run
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FORWARDED_ALLOW_IPS": "",  # whoever asks does not say himself from where
 }
+
+OTHER_DOORS = ("FLWR_INTERNAL_GRPC_CONTROL_API", "FLWR_INTERNAL_GRPC_FLEET_API")
+"""Environment variables that would open ports which nobody stands in front of."""
+
+RELAYED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
+"""Headers of requests that come from elsewhere, whoever brings them here."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,9 +43,10 @@ class OperatorIsLocal:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 403."""
-        allowed = scope["type"] == "lifespan" or is_allowed(
-            str(scope.get("path", "")), (scope.get("client") or ("",))[0]
-        )
+        relayed = any(name.lower() in RELAYED for name, _ in scope.get("headers", ()))
+        client = "" if relayed else (scope.get("client") or ("",))[0]
+        path = str(scope.get("path", ""))
+        allowed = scope["type"] == "lifespan" or is_allowed(path, client)
         if allowed:
             await self._app(scope, receive, send)
             return
@@ -53,7 +61,7 @@ class OperatorIsLocal:
 
 def is_allowed(path: str, client: str) -> bool:
     """Tell whether a request for ``path`` from the address ``client`` is answered."""
-    if any(path.startswith(beginning) for beginning in FROM_ANYWHERE):
+    if path.startswith(FROM_ANYWHERE):
         return True
     try:
         address = ipaddress.ip_address(client)
@@ -69,7 +77,9 @@ def run_superlink(arguments: Sequence[str]) -> None:
     from flwr.superlink.cli.flower_superlink import flower_superlink
     from starlette.middleware import Middleware
 
-    os.environ |= {name: os.environ.get(name, value) for name, value in SWITCHES.items()}
+    os.environ |= SWITCHES
+    for name in OTHER_DOORS:
+        os.environ.pop(name, None)
     # Flower starts its other programs by their names
     others = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{others}"

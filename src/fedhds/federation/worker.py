@@ -98,23 +98,17 @@ def serve(path: Path, supernode: int, app: ClientApp) -> None:
 
 def _end_with(supernode: psutil.Process, path: Path) -> None:
     """End this process, whatever it is doing, once the SuperNode is gone."""
-    while _is_there(supernode):
-        time.sleep(BETWEEN_LOOKS)
-    path.unlink(missing_ok=True)
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    os._exit(0)
-
-
-def _is_there(process: psutil.Process) -> bool:
-    """Tell whether a process still works; it may end while it is looked at."""
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+        while supernode.is_running() and supernode.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(BETWEEN_LOOKS)
+    finally:  # it may also go between the two questions
+        path.unlink(missing_ok=True)
+        Path(f"{path}.lock").unlink(missing_ok=True)
+        os._exit(0)
 
 
 def _answer_one(connection: socket.socket, app: ClientApp) -> None:
-    """Answer one message; whoever asks may have gone meanwhile."""
+    """Answer one message; whoever asks may have gone meanwhile, or ask nonsense."""
     if not _same_user(connection):
         return
     try:
@@ -126,8 +120,8 @@ def _answer_one(connection: socket.socket, app: ClientApp) -> None:
             send_frame(connection, {"error": error}, b"")
         else:
             send_frame(connection, {}, packed(reply.content))
-    except ConnectionError as error:
-        log.warning("a message was not answered: %s", error)
+    except Exception:  # the next one is answered all the same
+        log.exception("a message was not answered")
 
 
 def _same_user(connection: socket.socket) -> bool:

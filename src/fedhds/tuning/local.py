@@ -48,12 +48,15 @@ class TuningResult:
     skipped : int
         Steps left out for a loss or gradient that was not finite, or for having no
         response token of positive weight.
+    samples : int
+        Distinct samples of the steps taken: those that changed the adapter.
     """
 
     loss: float
     steps: int
     passes: int
     skipped: int
+    samples: int
 
 
 def tune(
@@ -99,11 +102,12 @@ def tune(
     if not parameters:
         raise ValueError("the model has no trainable parameter")
     if not samples:
-        return TuningResult(0.0, 0, 0, 0)
+        return TuningResult(0.0, 0, 0, 0, 0)
     lr = options.lr * options.lr_decay ** (round - 1)
     optimizer = OPTIMIZERS[options.optimizer](parameters, lr=lr)  # type: ignore[call-arg]
     tokens = np.array([predicted(sample) for sample in samples])
     loss, seen, steps, passes, skipped = 0.0, 0, 0, 0, 0
+    learnt: set[int] = set()
     with (
         torch_stream(seed, "tuning", client, round, model.device),
         _training(model.model),
@@ -122,9 +126,10 @@ def tune(
             if math.isfinite(summed) and norm.isfinite():
                 optimizer.step()
                 loss, seen, steps = loss + summed, seen + int(tokens[step].sum()), steps + 1
+                learnt.update(step[weights[step] > 0].tolist())
             else:
                 skipped += 1
-    return TuningResult(loss / seen if seen else 0.0, steps, passes, skipped)
+    return TuningResult(loss / seen if seen else 0.0, steps, passes, skipped, len(learnt))
 
 
 def _backward(
