@@ -126,13 +126,16 @@ class Clients:
         while len(self.nodes) + len(self.refusals) < len(sites):
             for reason in self._greet_new(self.deadline or seconds):
                 if not isinstance(reason, Refusal):
-                    raise RunFailed(f"a site does not fit: {reason}")
+                    raise RunFailed(f"a site does not fit: {reason} (one of {self._absent(sites)})")
             if time.monotonic() > given_up:
-                missing = [name for n, name in enumerate(sites) if n not in self.nodes]
                 why = "".join(f" ({reason})" for reason in self.refusals)
-                raise RunFailed(f"not all sites are there: {', '.join(missing)} missing{why}")
+                raise RunFailed(f"not all sites are there: {self._absent(sites)} missing{why}")
             time.sleep(BETWEEN_LOOKS)
         self._check_any()
+
+    def _absent(self, sites: Sequence[str]) -> str:
+        """Name the sites that have not said who they are, or refuse."""
+        return ", ".join(name for n, name in enumerate(sites) if n not in self.nodes)
 
     def refresh(self) -> None:
         """Greet whoever is new: a site that returned as another node is found there from now on."""
