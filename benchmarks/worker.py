@@ -5,9 +5,9 @@
 Every message is answered by a new process, as Flower's are, through the real ClientApp of a
 deployment and the real worker of a process that stands for the SuperNode; what goes between
 Flower's own processes is left out. The first message greets the site and starts its worker, which
-loads everything; the second greets it again; then comes an adapter with which a coreset is chosen
-at random and nothing is tuned. *Inside* is from the ClientApp's call to its return, *whole* from
-the start of the message's process to its end. Without a worker every message's process loads
+loads everything; the second greets it again; then comes, twice, an adapter with which a coreset is
+chosen at random and nothing is tuned. *Inside* is from the ClientApp's call to its return, *whole*
+from the start of the message's process to its end. Without a worker every message's process loads
 everything itself.
 """
 
@@ -44,7 +44,7 @@ EMBEDDED = files("fedhds") / "assets" / "tiny-llama"
 LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23}
 """Changes to the embedded model that make 300 million parameters of it."""
 
-MESSAGES = ("first", "second", "adapter")
+MESSAGES = ("first", "second", "adapter", "adapter again")
 RUN = 7
 BAR = 0.05
 """Of the first message's time, the most that the second's may take."""
@@ -59,7 +59,7 @@ federation: {engine: deployment, sites: [bench]}
 
 def content(name: str, home: Path) -> tuple[str, Content]:
     """Return a message's kind and content."""
-    if name != "adapter":
+    if not name.startswith("adapter"):
         return HELLO, Content({"run": RUN}, {HANDSHAKE: read_arrays(home / "digests")})
     arrays = {ADAPTER: read_arrays(home / "adapter"), "selection": read_arrays(home / "quota")}
     return TRAIN, Content({"run": RUN, "round": 1, "choose": 1, "tune": 0}, arrays)
