@@ -8,7 +8,7 @@ from tiny import tiny_tokenizer
 from transformers import MambaConfig, MambaForCausalLM
 
 from fedhds import config as configuration
-from fedhds.preparation import prepare
+from fedhds.preparation import OwnData, prepare
 from fedhds.types import Silent, UserError
 
 
@@ -137,3 +137,15 @@ def test_knowledge_stands_in_front_of_what_the_base_or_the_proxy_in_its_place_re
     assert reader is frozen["base"][0]
     assert all(one.response == other.response for one, other in pairs)
     assert any(len(one.prompt) < len(other.prompt) for one, other in pairs)
+
+
+def test_across_machines_the_server_has_unseen_tasks_alone_and_a_site_its_own_data(plain):
+    plain["federation"] |= {"engine": "deployment", "sites": ["north", "south"]}
+    own = prepare(configuration.load(plain), Silent(), own=OwnData("south", 1)).data
+    (client,) = own.clients
+    assert client.name == "south"
+    assert len(client.train) + len(client.validation) == sum(12 + n for n in range(8))  # small.py
+    plain["data"]["train"] = None
+    server = prepare(configuration.load(plain), Silent(), selects=False).data
+    assert server.clients == []
+    assert {sample.example.task for sample in server.unseen} == set(UNSEEN)

@@ -131,14 +131,17 @@ class Clients:
             left = max(0.0, given_up - time.monotonic())
             for node, reason in self._greet_new(min(left, self.deadline or left)):
                 if not isinstance(reason, Absence):
-                    raise RunFailed(f"a site does not fit: {reason}")
+                    raise RunFailed(f"a site does not fit: {reason} (one of {self._absent(sites)})")
                 self._greeted.discard(node)  # it is asked again
             if time.monotonic() > given_up:
-                missing = [name for n, name in enumerate(sites) if n not in self.nodes]
                 why = "".join(f" ({reason})" for reason in self.refusals.values())
-                raise RunFailed(f"not all sites are there: {', '.join(missing)} missing{why}")
+                raise RunFailed(f"not all sites are there: {self._absent(sites)} missing{why}")
             time.sleep(BETWEEN_LOOKS)
         self._check_any()
+
+    def _absent(self, sites: Sequence[str]) -> str:
+        """Name the sites that have not said who they are, or refuse."""
+        return ", ".join(name for n, name in enumerate(sites) if n not in self.nodes)
 
     def refresh(self) -> None:
         """Greet whoever is new: a site that returned as another node is found there from now on."""

@@ -99,12 +99,20 @@ def serve(path: Path, supernode: int, app: ClientApp) -> None:
 def _end_with(supernode: psutil.Process, path: Path) -> None:
     """End this process, whatever it is doing, once the SuperNode is gone."""
     try:
-        while supernode.is_running() and supernode.status() != psutil.STATUS_ZOMBIE:
+        while _is_there(supernode):
             time.sleep(BETWEEN_LOOKS)
-    finally:  # it may also go between the two questions
+    finally:  # whatever happens to the one who looks
         path.unlink(missing_ok=True)
         Path(f"{path}.lock").unlink(missing_ok=True)
         os._exit(0)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Tell whether a process still works; it may end while it is looked at."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _answer_one(connection: socket.socket, app: ClientApp) -> None:
