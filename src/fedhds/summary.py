@@ -34,7 +34,7 @@ def summarise(
     """Put a finished run into the plain values of ``summary.json``.
 
     ``clients`` are those of ``run.json``, each with its ``samples`` and ``validation``.
-    ``peak_rss_mb`` is this process's alone: on the simulation engine the server's, with the
+    ``peak_rss_mb`` is this process's alone: but in process it is the server's, with the
     model it evaluates with, and not that of the clients' processes.
     """
     config, data = experiment.config, experiment.data

@@ -301,6 +301,18 @@ def test_a_run_outlives_what_happens_to_its_parts(federation, finished):
     assert rounds()[3]["failed"] == {}
 
 
+def test_flowers_own_command_runs_the_app(federation, finished):
+    comment = "# on the server, in hospitals/, by Flower's own command"
+    (script,) = federation.blocks("sh", comment)
+    told = federation.carry_out(script, federation.server)
+    number = re.search(r'"run-id": "(\d+)"', told)[1]
+    # where the SuperLink was started
+    lines = federation.server / "runs" / "deployed" / "rounds.jsonl"
+    wait_for(lambda: lines.exists() and lines.read_text(), "no round of it ends", 240)
+    stop = f'FLWR_HOME="$PWD/flower" flwr stop {number} federation'
+    federation.carry_out(stop, federation.server)
+
+
 def test_an_interrupted_run_is_stopped(federation, finished):
     command = "fedhds run experiment.yaml --out runs/stopped --set selection.method=random"
     federation.leave_running("stopped", command, federation.server)

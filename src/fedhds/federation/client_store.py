@@ -1,6 +1,6 @@
 """What a client keeps on its own disk between messages.
 
-In a deployment every message is a new process, so a client's memory lives in files named
+In a deployment a message may be a new process, so a client's memory lives in files named
 by round and step. A step reads what was kept *before* it and never what a killed run
 kept at or after it; so a round that is played again gives the same result.
 

@@ -2,7 +2,7 @@
 
 A site with another base model, tokenizer or prompt would train an adapter of something else, and
 nothing would fail. Digests are of what a thing *does*, where that can be told, and not of its
-files: a model in other shards, or held in other numbers, is the same model.
+files: a model in other shards, or loaded in other numbers, is the same model.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def run_in_process(server_app: ServerApp, client_app: ClientApp, clients: int) -
 def flower_identity() -> Iterator[None]:
     """Set the identity that Flower's `Message` asks of the process, and take it back.
 
-    The one private touch: without it no message can be made outside Flower's runtimes.
+    A private touch: without it no message can be made outside Flower's runtimes.
     """
     before = TaskIdentity._task_id, TaskIdentity._run_id, TaskIdentity._node_id
     TaskIdentity._task_id, TaskIdentity._run_id, TaskIdentity._node_id = 1, RUN_ID, SERVER_NODE

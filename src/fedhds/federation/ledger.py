@@ -41,7 +41,7 @@ class Sent:
 class Entry:
     """A message that left, or was about to when the site died.
 
-    ``reason`` is None unless it was an error, and ``refused`` whether the policy was why.
+    ``time`` is UTC in ISO 8601. ``reason`` is None unless it was an error, and ``refused`` whether the policy was why.
     ``seconds`` is how long the site had worked for it.
     """
 

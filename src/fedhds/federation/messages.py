@@ -2,11 +2,11 @@
 
 Four kinds of message. A message holds *facts* (single numbers) and named groups of
 arrays: ``adapter`` (the trainable parameters, or how tuning changed them, as the codec of the
-run writes them, end to end in one vector of each type) and ``selection`` (a method's summaries
-and replies). The codec and the method declare their schemas. There is no place for text, token
-ids or arrays along the samples, and both sides refuse what the table below does not allow. Only
-an error reply holds words: of ours about the server's message, a refusal of the site's policy, or
-the type of the exception. A
+run writes them, end to end in one vector of each type), ``selection`` (a method's summaries
+and replies), and ``handshake`` (digests, see `fedhds.federation.handshake`). The codec and the
+method declare their schemas. There is no place for text, token ids or arrays along the samples,
+and both sides refuse what the table below does not allow. Only an error reply holds words: of
+ours about the server's message, a refusal of the site's policy, or the type of the exception. A
 sum or mean over one sample is that sample's own value: a client that holds little tells more.
 
 Every message says its run and, but for the greeting, its round; so does every reply, and one
