@@ -41,8 +41,8 @@ class Sent:
 class Entry:
     """A message that left, or was about to when the site died.
 
-    ``time`` is UTC in ISO 8601. ``reason`` is None unless it was an error, and ``refused`` whether the policy was why.
-    ``seconds`` is how long the site had worked for it.
+    ``time`` is UTC in ISO 8601. ``reason`` is None unless it was an error, and ``refused``
+    whether the policy was why. ``seconds`` is how long the site had worked for it.
     """
 
     time: str
