@@ -121,6 +121,9 @@ def open_guard(context: Any, run: int) -> Guard:
             terms = _terms(context)
     except BadMessage as error:
         return ClosedGuard(str(error), ledger)
+    except Exception as error:  # whatever it is, its reply is in the ledger, too
+        log.exception("policy and experiment cannot be put together")
+        return ClosedGuard(type(error).__name__, ledger)
     return PolicyGuard(terms.policy, terms.asked, ledger)
 
 
@@ -212,12 +215,9 @@ def site_config(served: Mapping[str, Any], settings: NodeConfig) -> Config:
     """
     taken: dict[str, Any] = {key: served[key] for key in WHOLE if key in served}
     for section, keys in SERVED.items():
-        given = served.get(section) or {}
-        if not isinstance(given, Mapping):
-            raise UserError(f"the server's experiment: {section} is no section")
+        given = _section(served, section)
         taken[section] = {key: given[key] for key in keys if key in given}
-    selection = taken.get("selection") or {}
-    taken["selection"] = {**selection, "knowledge": settings.knowledge}
+    taken["selection"] = {**_section(served, "selection"), "knowledge": settings.knowledge}
     taken["federation"] |= {"engine": "deployment"}
     taken["data"] |= {
         "train": settings.data,
@@ -232,3 +232,10 @@ def site_config(served: Mapping[str, Any], settings: NodeConfig) -> Config:
         "threads": settings.threads,
     }
     return configuration.parse(taken)
+
+
+def _section(served: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    given = served.get(name) or {}
+    if not isinstance(given, Mapping):
+        raise UserError(f"the server's experiment: {name} is no section")
+    return given

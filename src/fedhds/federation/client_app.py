@@ -23,6 +23,7 @@ from fedhds.federation.messages import (
     HANDSHAKE,
     HELLO,
     KINDS,
+    NOT_KEPT,
     QUOTA,
     REFUSED,
     SELECT,
@@ -152,7 +153,7 @@ def _answering(
             guard.keep(outcome, kind, round, time.perf_counter() - started)
         except Exception:
             log.exception("what leaves cannot be written down, so it does not leave")
-            outcome = "the site cannot write down what leaves it, so nothing does"
+            outcome = NOT_KEPT
         return Message(_or_error(outcome), reply_to=message)
 
     return answer
