@@ -218,17 +218,45 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def noised(context, noise=0.5, **sections):
+    """Have the server ask for a method with noise."""
+    selection = {"method": "fedhds", "minimum_group": 3, "noise": noise, "filter": None}
+    plain = experiment(selection=selection, **sections)
+    plain["model"] = {}
+    context.run_config[EXPERIMENT_KEY] = yaml.safe_dump(plain)
+
+
 def test_what_a_site_keeps_is_its_users_alone(context, tmp_path):
+    noised(context)
     open_site(context, RUN)
     assert (mode(tmp_path / "state"), mode(tmp_path / "state" / "secret")) == (0o700, 0o600)
 
 
-def test_noise_is_drawn_by_a_secret_that_stays(context, tmp_path):
-    first, again = open_site(context, RUN), open_site(context, RUN + 1)
-    assert first.noise_seed == again.noise_seed >= 2**64  # as good as never below
-    assert str(first.noise_seed) == (tmp_path / "state" / "secret").read_text()
+def test_noise_is_drawn_by_a_secret_of_the_site(context, tmp_path):
+    noised(context)
+    first = open_site(context, RUN).noise_seed
+    assert first >= 2**128  # as good as never below
+    assert open_site(context, RUN + 1).noise_seed == first  # for the same question the same
     context.node_config["state"] = str(tmp_path / "of another site")
-    assert open_site(context, RUN).noise_seed != first.noise_seed
+    assert open_site(context, RUN).noise_seed != first
+
+
+def test_no_two_experiments_have_the_same_noise_which_would_cancel_out(context, tmp_path):
+    noised(context)
+    seeds = {open_site(context, RUN).noise_seed}
+    for changes in ({"noise": 1.0}, {"tuning": {"lr": 0.25}}):
+        noised(context, **changes)
+        seeds.add(open_site(context, RUN).noise_seed)
+    noised(context)
+    write_rows(tmp_path / "other.jsonl", rows("upper", 12)[1:])
+    context.node_config["data"] = str(tmp_path / "other.jsonl")
+    seeds.add(open_site(context, RUN).noise_seed)
+    assert len(seeds) == 4
+
+
+def test_a_method_without_noise_needs_no_secret(context, tmp_path):
+    assert open_site(context, RUN).noise_seed is None
+    assert not (tmp_path / "state" / "secret").exists()
 
 
 def test_a_site_is_greeted_with_digests_or_not_at_all(context):

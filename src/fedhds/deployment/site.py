@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,12 @@ def open_site(context: Any, run: int) -> Site:
             kept / "coreset.jsonl",
             Silent(),
         )
-        secret = _secret(kept.parent / "secret")
-        return replace(site, handshake=partial(digests, experiment), noise_seed=secret)
+        site = replace(site, handshake=partial(digests, experiment))
+        if not site.method.noise:
+            return site
+        # of another method or other data the noise must be another: it would cancel out
+        drawn_for = _secret(kept.parent / "secret"), terms.config, experiment.data.fingerprint
+        return replace(site, noise_seed=int.from_bytes(sha256(repr(drawn_for).encode()).digest()))
 
 
 def open_guard(context: Any, run: int) -> Guard:
