@@ -140,7 +140,7 @@ def test_knowledge_stands_in_front_of_what_the_base_or_the_proxy_in_its_place_re
 
 
 def test_across_machines_the_server_has_unseen_tasks_alone_and_a_site_its_own_data(plain):
-    plain["federation"] |= {"engine": "deployment", "sites": ["north", "south"]}
+    plain["federation"] |= {"engine": "deployment", "sites": ["north", "south"], "deadline": 60}
     own = prepare(configuration.load(plain), Silent(), own=OwnData("south", 1)).data
     (client,) = own.clients
     assert client.name == "south"

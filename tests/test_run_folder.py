@@ -8,7 +8,9 @@ from fedhds.types import Silent
 
 
 def test_sites_are_written_down_by_name_and_those_that_take_no_part_as_empty(tmp_path):
-    plain = small_config(tmp_path, federation__engine="deployment", federation__sites=["a", "b"])
+    deployed = {"engine": "deployment", "sites": ["a", "b"], "deadline": 60}
+    given = {f"federation__{key}": value for key, value in deployed.items()}
+    plain = small_config(tmp_path, **given)
     plain["data"]["train"] = None
     experiment = prepare(config.parse(plain), Silent(), selects=False)
     run_folder.begin(tmp_path / "run", experiment, "run")

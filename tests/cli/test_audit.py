@@ -81,3 +81,22 @@ def test_a_folder_without_messages_is_a_mistake(tmp_path):
     done = audit(tmp_path)
     assert done.exit_code == 2
     assert "is not the folder of a run on a site: it has no messages.jsonl" in done.output
+
+
+def test_several_runs_are_told_one_after_the_other(run, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    Ledger(other).keep(error_entry("OSError", False, "evaluate", 1, 0.1))
+    done = CliRunner().invoke(app, ["audit", str(run), str(other)])
+    assert done.exit_code == 0
+    lines = [line.strip() for line in done.output.replace("\n" + str(other), "\n@").splitlines()]
+    assert done.output.startswith(str(run)[:20])
+    before, after = "\n".join(lines).split("\n@")
+    assert "failed 1 time(s): RuntimeError" in before
+    assert "failed 1 time(s): OSError" in after
+
+
+def test_one_folder_of_several_that_is_no_run_is_a_mistake_before_any_is_told(run, tmp_path):
+    done = CliRunner().invoke(app, ["audit", str(run), str(tmp_path / "absent")])
+    assert done.exit_code == 2
+    assert "absent' is not the folder of a run on a site" in done.output.replace("\n", " ")
+    assert "RuntimeError" not in done.output

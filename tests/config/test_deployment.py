@@ -11,7 +11,7 @@ def deployed(**sections):
     plain = {
         "selection": {"method": "fedhds-aligned"},
         "data": {"eval": "unseen.jsonl"},
-        "federation": {"engine": "deployment", "sites": ["north", "south"]},
+        "federation": {"engine": "deployment", "sites": ["north", "south"], "deadline": 60},
     }
     for name, values in sections.items():
         plain[name] = {**plain.get(name, {}), **values}
@@ -40,6 +40,7 @@ def test_the_server_needs_no_training_data():
             {"federation": {"sites": ["a b"]}},
             "federation.sites: 'a b' is not of at most 64 letters",
         ),
+        ({"federation": {"deadline": None}}, "federation.engine 'deployment' needs federation.dead"),
         ({"federation": {"wait": 0}}, "federation.wait should be greater than 0"),
         (
             {"selection": {"method": "coreset-cent", "share": 0.1}},

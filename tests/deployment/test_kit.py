@@ -20,6 +20,7 @@ from fedhds import config
 from fedhds.cli.main import app
 from fedhds.deployment.kit import write_app, write_connection, write_kit
 from fedhds.federation.policy import Policy
+from fedhds.federation.supernode import experiment_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
 
@@ -244,13 +245,8 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(tmp_path, arguments, probl
 
 
 def test_an_app_is_written_for_an_experiment_as_it_is(tmp_path):
-    experiment = config.parse(
-        {
-            "data": {"train": "absent"},
-            "federation": {"rounds": 7},
-            "selection": {"method": "random", "samples": 9},
-        }
-    )
+    experiment = "# as it is\nseed: 9\n"
     write_app(tmp_path, "fedhds-run", experiment)
-    assert config.load(tmp_path / "experiment.yaml") == experiment
+    assert (tmp_path / "experiment.yaml").read_text() == experiment
+    assert experiment_in(build_fab_from_disk(tmp_path)) == experiment  # as a site reads it
     assert packed(tmp_path).testzip() is None

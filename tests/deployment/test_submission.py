@@ -2,15 +2,20 @@
 
 import json
 import os
+import subprocess
 import sys
+import threading
+import time
 import tomllib
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fedhds import config
 from fedhds.deployment import submission
-from fedhds.deployment.submission import submit
+from fedhds.deployment.site import NodeConfig, site_config
+from fedhds.deployment.submission import served, submit
 from fedhds.types import RunFailed, Silent, UserError
 
 FLWR = """#!/bin/sh
@@ -21,6 +26,7 @@ case "$1" in
 run)
   echo "$@" | sed 's/.*events="\\([^"]*\\)".*/\\1/' > "$here/place"
   cp -r "$2" "$FLWR_HOME" "$here"
+  cp "$(echo "$@" | sed 's/.*experiment="\\([^"]*\\)".*/\\1/')" "$here/whole"
   (sleep 0.1; cat "$here/events" >> "$(cat "$here/place")") > "$here/late" 2>&1 &
   cat "$here/complaint" >&2 2> "$here/late"
   cat "$here/run" ;;
@@ -29,6 +35,8 @@ list)
   cat "$here/list" ;;
 esac
 """
+
+GONE = "the server's process is gone, or its SuperLink; --resume goes on"
 
 
 @pytest.fixture
@@ -59,7 +67,10 @@ class Listening(Silent):
 def start(progress=None, **changes):
     plain = {
         "selection": {"method": "random", "samples": 4},
-        "federation": {"engine": "deployment", "sites": ["a"], "superlink": "h:1", **changes},
+        "federation": {
+            **{"engine": "deployment", "sites": ["a"], "superlink": "h:1", "deadline": 60},
+            **changes,
+        },
     }
     arguments = Path("runs") / "x", "select", True, False
     submit(config.parse(plain), *arguments, progress or Silent())
@@ -90,8 +101,8 @@ def test_flower_is_told_what_to_run_where_and_nothing_of_the_users(flower, tmp_p
     start(certificate="keys/ca.crt")
     (command,) = asked(flower, "run")
     assert " federation --run-config " in command
-    assert f'folder={json.dumps(os.getcwd())} out="runs/x" verb="select" resume=true' in command
-    assert "overwrite=false" in command
+    assert ' verb="select" out="runs/x" resume=true overwrite=false ' in command
+    assert f" folder={json.dumps(os.getcwd())} " in command
     home, telemetry = (flower / "environment").read_text().split()
     assert telemetry == "0"
     assert not Path(home).exists()  # it is gone with the run
@@ -105,7 +116,7 @@ def test_flower_is_told_what_to_run_where_and_nothing_of_the_users(flower, tmp_p
 
 @pytest.mark.parametrize(("status", "error"), [(2, UserError), (1, RunFailed), (7, RunFailed)])
 def test_it_ends_as_the_run_ended(flower, status, error):
-    (flower / "events").write_text(line("end", "fedhds: no such thing", status=status))
+    (flower / "events").write_text(line("end", "no such thing", status=status))
     with pytest.raises(error) as caught:
         start()
     assert str(caught.value) == "no such thing"
@@ -120,20 +131,74 @@ def test_a_run_that_is_not_taken_is_a_mistake_with_flowers_last_line(flower, ans
     assert str(caught.value) == "the SuperLink did not take the run: no SuperLink at h:1"
 
 
-def test_a_run_that_is_over_without_a_last_word_failed(flower, monkeypatch):
+@pytest.mark.parametrize(
+    "answer", ['{"runs": [{"status": "finished:failed"}]}', '{"runs": []}', "connection refused"]
+)
+def test_a_run_that_never_began_and_is_over_or_unknown_failed(flower, monkeypatch, answer):
     monkeypatch.setattr(submission, "BETWEEN_QUESTIONS", 0.0)
-    (flower / "list").write_text('{"runs": [{"status": "finished:failed"}]}')
+    (flower / "list").write_text(answer)
     with pytest.raises(RunFailed) as caught:
         start()
-    assert str(caught.value) == "the ServerApp is gone (finished:failed); --resume goes on"
-    assert asked(flower, "list")[0] == "list federation --run-id 4711 --format json"
+    assert str(caught.value) == GONE
+    assert asked(flower, "list") == ["list federation --run-id 4711 --format json"]
+
+
+def begun(process):
+    return line("begin", process=process)
+
+
+@pytest.fixture
+def ended():
+    """The process of a program that is over, and that nobody has looked at."""
+    process = subprocess.Popen(["true"])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    yield process
+    process.wait()
+
+
+@pytest.mark.parametrize("reaped", [True, False], ids=["gone", "zombie"])
+def test_a_run_whose_process_ended_without_a_last_word_failed(flower, ended, reaped):
+    if reaped:
+        ended.wait()
+    (flower / "events").write_text(begun(ended.pid) + line("round", "round 1"))
+    progress = Listening()
+    with pytest.raises(RunFailed) as caught:
+        start(progress)
+    assert str(caught.value) == GONE
+    assert progress.said[1:] == [("round", "round 1", {})]  # that it began is not passed on
+
+
+def test_a_run_that_began_is_followed_by_its_process_and_flower_is_asked_no_more(
+    flower, monkeypatch
+):
+    monkeypatch.setattr(submission, "BETWEEN_QUESTIONS", 0.0)
+    (flower / "list").write_text('{"runs": [{"status": "running"}]}')
+    (flower / "events").write_text(begun(os.getpid()) + line("round"))
+    counts = []
+
+    class Ending(Silent):
+        """Waits a while once the run began, and then lets it end."""
+
+        def say(self, event, text, **facts):
+            if event == "round":
+                counts.append(len(asked(flower, "list")))
+                threading.Timer(0.2, end).start()
+
+    def end():
+        counts.append(len(asked(flower, "list")))
+        place = Path((flower / "place").read_text().strip())
+        place.write_text(place.read_text() + line("end", status=0))
+
+    start(Ending())
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("status", [0, 2])
 def test_a_last_word_that_comes_while_flower_is_asked_counts(flower, monkeypatch, status):
     monkeypatch.setattr(submission, "BETWEEN_QUESTIONS", 0.0)
     (flower / "list").write_text('{"runs": [{"status": "finished:completed"}]}')
-    (flower / "last").write_text(line("round", "last") + line("end", "fedhds: x", status=status))
+    (flower / "last").write_text(line("round", "last") + line("end", "x", status=status))
     progress = Listening()
     if status:
         with pytest.raises(UserError, match=r"^x$"):
@@ -143,19 +208,45 @@ def test_a_last_word_that_comes_while_flower_is_asked_counts(flower, monkeypatch
     assert progress.said[-1] == ("round", "last", {})
 
 
-def test_a_superlink_that_stays_silent_is_gone(flower, monkeypatch):
-    monkeypatch.setattr(submission, "BETWEEN_QUESTIONS", 0.0)
-    (flower / "list").write_text("connection refused")
-    with pytest.raises(RunFailed, match="the SuperLink is gone; start it again, and --resume"):
-        start()
-    assert len(asked(flower, "list")) == submission.MOST_SILENT + 1
-
-
 def test_a_run_that_goes_on_is_waited_for_however_long_it_says_nothing(flower, monkeypatch):
     monkeypatch.setattr(submission, "BETWEEN_QUESTIONS", 0.0)
     (flower / "list").write_text('{"runs": [{"status": "running"}]}')
     (flower / "events").write_text(line("end", status=0))
     start()
+
+
+def test_sites_are_told_what_they_take_and_the_run_is_told_all(flower):
+    (flower / "events").write_text(line("end", status=0))
+    start(certificate="keys/ca.crt")
+    whole = config.load(flower / "whole")
+    assert (whole.federation.superlink, whole.federation.certificate) == ("h:1", "keys/ca.crt")
+    told = (flower / "app" / "experiment.yaml").read_text()
+    assert told == served(whole)
+
+
+def test_where_the_server_has_what_is_not_told_to_sites():
+    secret = "/srv/secret"
+    experiment = config.parse(
+        {
+            "model": {"name": f"{secret}/model", "scorer": f"{secret}/scorer", "device": "cuda:7"},
+            "data": {"eval": f"{secret}/unseen", "columns": {"output": "secret-column"}},
+            "selection": {"method": "recost", "samples": 4, "knowledge": f"{secret}/facts"},
+            "federation": {
+                **{"engine": "deployment", "sites": ["a"], "superlink": "secret:1"},
+                **{"certificate": f"{secret}/ca.crt", "deadline": 60},
+            },
+            "tracking": {"mlflow": {"uri": "http://secret"}},
+        }
+    )
+    told = served(experiment)
+    assert "secret" not in told
+    assert "cuda" not in told
+    # what a site takes of it is what the server runs
+    settings = NodeConfig("own.jsonl", "embedded", "p", knowledge="facts")
+    ours = site_config(config.from_text(told, "it"), settings)
+    for section in ("tuning", "adapter", "aggregation", "seed"):
+        assert getattr(ours, section) == getattr(experiment, section)
+    assert ours.selection.samples == 4
 
 
 def test_an_interruption_stops_the_run(flower):

@@ -10,16 +10,22 @@ from hypothesis.extra.numpy import arrays
 
 from fedhds.federation.messages import (
     ADAPTER,
+    COUNT_LIMIT,
+    EVALUATE,
     FACTS,
     HANDSHAKE,
     KINDS,
+    SELECT,
     SELECTION,
+    TRAIN,
     BadMessage,
     Content,
     Fact,
     Part,
     pack,
     pack_all,
+    read_facts,
+    told,
     unpack,
 )
 from fedhds.types import ArraySpec
@@ -92,6 +98,9 @@ def test_a_client_has_no_more_groups_than_samples():
         ({"count": 3}, "'loss' is missing"),
         ({"count": 3, "loss": 0.5, "name": 1}, "'name' is unknown"),
         ({"count": 2.5, "loss": 0.5}, "whole"),
+        ({"count": 7.0, "loss": 0.5}, "whole"),  # it would be folded into names as 7.0
+        ({"count": [3], "loss": 0.5}, "out of range"),
+        ({"count": COUNT_LIMIT, "loss": 0.5}, "out of range"),
         ({"count": -1, "loss": 0.5}, "out of range"),
         ({"count": 3, "loss": float("nan")}, "out of range"),
         ({"count": 3, "loss": [0.5, 0.25]}, "out of range"),
@@ -102,6 +111,37 @@ def test_facts_outside_the_table_are_refused(facts, complaint):
     records[FACTS] = MetricRecord(facts)
     with pytest.raises(BadMessage, match=complaint):
         unpack(records, PART, SCHEMAS)
+
+
+@pytest.mark.parametrize("kind", [SELECT, TRAIN, EVALUATE])
+@pytest.mark.parametrize("round", [10**6, -1, 1.0])
+def test_a_round_is_a_small_whole_number(kind, round):
+    facts = {name: 0 for name in KINDS[kind].down.facts}
+    read_facts(RecordDict({FACTS: MetricRecord(facts | {"round": 10**6 - 1})}), KINDS[kind].down)
+    with pytest.raises(BadMessage, match="the fact 'round' is"):
+        read_facts(RecordDict({FACTS: MetricRecord(facts | {"round": round})}), KINDS[kind].down)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (MetricRecord({"run": 7}), 7),
+        (MetricRecord({"run": COUNT_LIMIT - 1}), COUNT_LIMIT - 1),
+        (MetricRecord({"run": COUNT_LIMIT}), 0),
+        (MetricRecord({"run": -1}), 0),
+        (MetricRecord({"run": 7.5}), 0),
+        (MetricRecord({"run": [7]}), 0),
+        (MetricRecord({"round": 7}), 0),
+        (ConfigRecord({"run": "../../etc"}), 0),
+    ],
+    ids=str,
+)
+def test_what_a_message_says_it_is_of_is_a_number_whatever_it_says(record, expected):
+    assert told(RecordDict({FACTS: record}), "run") == expected
+
+
+def test_what_says_nothing_is_of_no_run():
+    assert told(RecordDict(), "run") == 0
 
 
 def test_missing_group_is_refused():

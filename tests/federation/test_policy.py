@@ -25,11 +25,11 @@ from fedhds.federation.in_process import (
     run_in_process,
 )
 from fedhds.federation.ledger import Ledger, error_entry, hash_of_facts
-from fedhds.federation.messages import REFUSED
+from fedhds.federation.messages import ADAPTER, FAILED, NOT_KEPT, REFUSED, Content, pack
 from fedhds.federation.policy import Policy
 from fedhds.federation.rounds import Rounds, play
 from fedhds.federation.server_app import build_server_app
-from fedhds.federation.site_guard import UNGUARDED, PolicyGuard, Refused
+from fedhds.federation.site_guard import UNGUARDED, ClosedGuard, PolicyGuard, Refused
 from fedhds.models import adapter_arrays
 from fedhds.signals import Reader
 from fedhds.tuning.options import TuningOptions
@@ -61,7 +61,7 @@ def node_of(client):
     return FIRST_CLIENT_NODE + client
 
 
-def client_app(folder, policy, config, opened=None, steps_of_north=None):
+def client_app(folder, policy, config, opened=None, north=TuningOptions()):  # noqa: B008
     """Build the ClientApp of three clients, of which client 1 has a policy and a ledger."""
     model, method = tiny_language_model(), config.selection_method
 
@@ -80,16 +80,16 @@ def client_app(folder, policy, config, opened=None, steps_of_north=None):
             for name, _ in method.reads().values()
         }
         kept = ClientStore(folder / str(client)), RoundAdapter(folder / "adapter")
-        tuning = TuningOptions(steps=steps_of_north if client == 1 else None)
+        tuning = north if client == 1 else TuningOptions()
         own = client, data, model, readers, method, tuning, 4, 4, 0
         schema = Float32().schema(adapter_arrays(model))
-        return Site(*own, *kept, None, Silent(), Float32(), schema)
+        return Site(*own, *kept, folder / "coreset.jsonl", Silent(), Float32(), schema)
 
     return build_client_app(open_site, open_guard)
 
 
 def play_run(
-    folder, policy, selection=None, rounds=1, opened=None, steps_of_north=None, **settings
+    folder, policy, selection=None, rounds=1, opened=None, north=TuningOptions(), **settings  # noqa: B008
 ):
     """Play rounds with all three clients; return their records and the engine."""
     config = parse({"selection": selection or {"method": "full"}, **settings})
@@ -109,7 +109,7 @@ def play_run(
         lambda clients: play(clients, state, numbers, None, lambda _: None, Silent()), Silent()
     )
     with flower_identity():
-        grid = Recording(client_app(folder, policy, config, opened, steps_of_north), len(SIZES))
+        grid = Recording(client_app(folder, policy, config, opened, north), len(SIZES))
         server(grid, Context(RUN_ID, SERVER_NODE, {}, RecordDict(), {}))
     return [json.loads(line) for line in state.lines], grid
 
@@ -230,7 +230,7 @@ def test_a_run_that_every_site_refuses_ends_with_the_reason(tmp_path):
         (
             {"samples_per_round": 7},
             {"method": "full"},
-            "it was to tune on 8 samples, of 7 allowed",
+            "the round was to tune on 8 samples, of 7 allowed",
         ),
         (
             {},
@@ -263,6 +263,85 @@ def test_a_round_goes_on_without_a_site_that_was_asked_for_too_much(
     assert all(entry.refused and not entry.arrays for entry in kept)
 
 
+@pytest.mark.parametrize(
+    ("options", "learnt"),
+    [
+        (TuningOptions(steps=1, batch_size=1), "1 sample"),
+        (TuningOptions(steps=1, batch_size=2), "2 samples"),
+        (TuningOptions(steps=2, batch_size=1), "2 samples"),
+    ],
+    ids=["one step", "one step of two", "two steps"],
+)
+def test_an_adapter_that_a_few_of_many_samples_changed_does_not_leave(tmp_path, options, learnt):
+    lines, grid = play_run(tmp_path, NORTH, north=options)  # all 8 are its coreset
+    told = f"an adapter of {learnt} would tell of them; its policy asks for 3"
+    assert lines[0]["failed"] == {"1": f"site 'north' refuses: {told}"}
+    assert all(reply.has_error() for kind, reply in grid.of_north() if kind == "train")
+
+
+def test_as_many_steps_as_the_policy_asks_samples_for_are_enough(tmp_path):
+    lines, _ = play_run(tmp_path, NORTH, north=TuningOptions(steps=3, batch_size=1))
+    assert lines[0]["failed"] == {}
+
+
+def trained(folder, policy, round):
+    """Have the site tune on its 8 samples once more; return the reply."""
+    adapter = pack(Content({}, {ADAPTER: adapter_arrays(tiny_language_model().model)}))[ADAPTER]
+    facts = {"run": 0, "round": round, "choose": 1, "tune": 1}
+    return ask(folder, policy, "train", facts, adapter=adapter)
+
+
+def test_samples_are_counted_over_all_messages_of_a_round(tmp_path):
+    policy = replace(NORTH, samples_per_round=20)
+    assert [trained(tmp_path, policy, 5).has_error() for _ in range(3)] == [False, False, True]
+    refused = trained(tmp_path, policy, 5)
+    told = "site 'north' refuses: the round was to tune on 24 samples, of 20 allowed"
+    assert (refused.error.code, refused.error.reason) == (REFUSED, told)
+    assert not trained(tmp_path, policy, 6).has_error()  # another round has its own
+
+
+def test_what_was_not_tuned_on_does_not_count(tmp_path):
+    policy = replace(NORTH, samples_per_round=8)
+    assert trained(tmp_path, replace(policy, samples_per_round=7), 5).has_error()
+    assert not trained(tmp_path, policy, 5).has_error()
+
+
+def test_tuning_leaves_no_copy_of_samples_and_choosing_alone_does(tmp_path):
+    adapter = pack(Content({}, {ADAPTER: adapter_arrays(tiny_language_model().model)}))[ADAPTER]
+    assert not trained(tmp_path, NORTH, 1).has_error()
+    assert not (tmp_path / "coreset.jsonl").exists()
+    facts = {"run": 0, "round": 2, "choose": 1, "tune": 0}
+    assert not ask(tmp_path, NORTH, "train", facts, adapter=adapter).has_error()
+    assert len((tmp_path / "coreset.jsonl").read_text().splitlines()) == 8
+
+
+def test_a_site_of_too_few_samples_does_not_tell_how_many(tmp_path):
+    _, grid = play_run(tmp_path, replace(NORTH, smallest_group=9))  # it has 8
+    (hello,) = (reply for kind, reply in grid.of_north() if kind == "query.hello")
+    assert (hello.content["facts"]["samples"], hello.content["facts"]["validation"]) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["query.hello", "query.select", "train", "evaluate"])
+@pytest.mark.parametrize("facts", [{}, {"run": 0.5}, {"run": -1, "round": 10**6}])
+def test_whatever_is_wrong_with_a_message_its_reply_is_in_the_ledger(tmp_path, kind, facts):
+    reply = ask(tmp_path, NORTH, kind, facts)
+    (entry,) = log_of(tmp_path)
+    assert reply.error.code == FAILED
+    assert (entry.kind, entry.reason, entry.refused) == (kind, reply.error.reason, False)
+
+
+def test_a_site_that_is_closed_answers_nothing_and_writes_it_down(tmp_path):
+    opened = []
+    app = build_client_app(
+        lambda *_: opened.append(1), lambda *_: ClosedGuard("at fault", Ledger(tmp_path))
+    )
+    with flower_identity():
+        (message,) = [Message(RecordDict(), FIRST_CLIENT_NODE, "train", group_id="1")]
+        (reply,) = InProcessGrid(app, 1).send_and_receive([message])
+    assert (reply.error.code, reply.error.reason, opened) == (FAILED, "at fault", [])
+    assert [entry.reason for entry in log_of(tmp_path)] == ["at fault"]
+
+
 def test_a_reply_that_is_too_large_does_not_leave(tmp_path):
     play_run(tmp_path / "all", NORTH)
     (size,) = (entry.bytes for entry in log_of(tmp_path / "all") if entry.kind == "train")
@@ -276,7 +355,7 @@ def test_a_reply_that_is_too_large_does_not_leave(tmp_path):
 
 def test_tuning_stops_when_the_rounds_time_is_over(tmp_path):
     policy = replace(NORTH, seconds_per_round=1.0)
-    lines, _ = play_run(tmp_path, policy, steps_of_north=10**7)
+    lines, _ = play_run(tmp_path, policy, north=TuningOptions(steps=10**7))
     reason = "site 'north' refuses: the round took its 1 seconds"
     assert lines[0]["failed"] == {"1": reason}
     trained, scored = (
@@ -291,12 +370,12 @@ def test_tuning_stops_when_the_rounds_time_is_over(tmp_path):
     assert ClientStore(tmp_path / "1").at(CORESET, 1, 0)["indices"].tolist() == list(range(8))
 
 
-def ask(folder, policy, kind, facts, opened=None):
-    """Send the site a message without arrays, whatever came before; return the reply."""
+def ask(folder, policy, kind, facts, opened=None, **records):
+    """Send the site a message, whatever came before; return the reply."""
     config = parse({"selection": {"method": "full"}})
     with flower_identity():
         grid = InProcessGrid(client_app(folder, policy, config, opened), len(SIZES))
-        content = RecordDict({"facts": MetricRecord(facts)})
+        content = RecordDict({"facts": MetricRecord(facts), **records})
         (reply,) = grid.send_and_receive([Message(content, node_of(1), kind, group_id="1")])
     return reply
 
@@ -376,4 +455,4 @@ def test_an_error_is_kept_as_it_left_without_its_words(tmp_path, monkeypatch):
 def test_what_cannot_be_written_down_does_not_leave(tmp_path):
     (tmp_path / "messages.jsonl").mkdir()
     reply = ask(tmp_path, NORTH, "query.hello", {})
-    assert reply.error.reason == "the site cannot write down what leaves it, so nothing does"
+    assert reply.error.reason == NOT_KEPT

@@ -7,36 +7,41 @@ import sys
 
 import psutil
 import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedhds.deployment.state import note
 from fedhds.federation import relay
-from fedhds.federation.relay import SUPERNODE, relay_app
+from fedhds.federation.ledger import Ledger
+from fedhds.federation.messages import FAILED, NOT_KEPT
+from fedhds.federation.relay import EXPERIMENT_KEY, SUPERNODE, relay_app
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
 
 def own_app():
-    """Build an app that tells what the experiment is."""
+    """Build an app that tells what the experiment is, and fails with words of the site's."""
     app = ClientApp()
 
     @app.query("hello")
     def hello(message, context):
-        told = {"experiment": context.run_config["experiment"], "process": os.getpid()}
+        told = {"experiment": context.run_config[EXPERIMENT_KEY], "process": os.getpid()}
         return Message(RecordDict({"told": ConfigRecord(told)}), reply_to=message)
+
+    @app.train()
+    def train(message, context):
+        raise KeyError("a private word")
 
     return app
 
 
 @pytest.fixture
 def ask(tmp_path):
-    experiment = tmp_path / "experiment.yaml"
-    experiment.write_text("seed: 3\n")
-
-    def asked(worker="no_such_module"):
-        message = Message(RecordDict(), 7, "query.hello")
-        context = Context(1, 7, {}, RecordDict(), {})
-        return relay_app(experiment, worker, own_app)(message, context)
+    def asked(worker="no_such_module", kind="query.hello", own=own_app):
+        facts = RecordDict({"facts": MetricRecord({"run": 5, "round": 2})})
+        message = Message(facts, 7, kind)
+        context = Context(1, 7, {"policy": str(tmp_path / "policy.yaml")}, RecordDict(), {})
+        return relay_app("seed: 3\n", worker, own, note)(message, context)
 
     return asked
 
@@ -75,6 +80,31 @@ def test_a_worker_that_never_listens_is_ended(ask, caplog, monkeypatch, runtime)
     assert not there
 
 
+def cannot_be_built():
+    raise ImportError("a private folder")
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"), [(own_app, "KeyError"), (cannot_be_built, "ImportError")]
+)
+def test_an_error_travels_as_its_type_and_is_in_the_ledger(
+    ask, caplog, monkeypatch, tmp_path, own, reason
+):
+    monkeypatch.delenv(SUPERNODE, raising=False)
+    reply = ask(kind="train", own=own)
+    assert (reply.error.code, reply.error.reason) == (FAILED, reason)
+    assert "private" in caplog.text  # to the site itself it is told
+    (entry,), _ = Ledger(tmp_path / "state" / "run-5").entries()
+    assert (entry.kind, entry.round, entry.reason, entry.refused) == ("train", 2, reason, False)
+
+
+def test_an_error_that_cannot_be_written_down_does_not_travel(ask, monkeypatch, tmp_path):
+    monkeypatch.delenv(SUPERNODE, raising=False)
+    (tmp_path / "state").touch()  # no folder
+    reply = ask(kind="train")
+    assert (reply.error.code, reply.error.reason) == (FAILED, NOT_KEPT)
+
+
 def runs(process, module):
     """Tell whether a process that may be ending runs a module."""
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -94,7 +124,8 @@ def test_a_supernode_that_others_started_is_found_among_the_parents(runtime, mon
 
 
 def test_it_loads_neither_torch_nor_transformers():
-    code = "import sys, fedhds.deployment.message, fedhds.federation.relay; print(*sys.modules)"
+    code = "import sys, fedhds.deployment.answering, fedhds.deployment.state; "
+    code += "import fedhds.federation.relay, fedhds.federation.supernode; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "flwr" in loaded

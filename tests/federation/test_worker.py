@@ -38,9 +38,12 @@ class Home:
         self.supernode = subprocess.Popen(["sleep", "600"])
         self.settings = {"folder": str(folder), **settings}
         self.busy = folder / echoing.BUSY
-        experiment = folder / "experiment.yaml"
-        experiment.write_text("seed: 3\n")
-        self.app = relay_app(experiment, program, echoing.echoing_app)
+        self.noted = []
+        self.app = relay_app("seed: 3\n", program, echoing.echoing_app, self._note)
+
+    def _note(self, node_config, *noted):
+        assert node_config == self.settings
+        self.noted.append(noted)
 
     @property
     def path(self):
@@ -116,6 +119,7 @@ def test_errors_travel_with_code_and_reason_and_exceptions_as_their_type(home):
     assert (refused.error.code, refused.error.reason) == (echoing.CODE, echoing.REASON)
     assert (crashed.error.code, crashed.error.reason) == (CLIENT_CRASHED, "KeyError")
     assert refused.metadata.src_node_id == crashed.metadata.src_node_id == NODE
+    assert site.noted == []  # a worker keeps what it sends itself
 
 
 def test_a_worker_that_dies_in_a_message_is_an_error_and_the_next_one_takes_its_place(home):
@@ -124,6 +128,7 @@ def test_a_worker_that_dies_in_a_message_is_an_error_and_the_next_one_takes_its_
     reply = site.ask("evaluate")
     assert reply.error.code == WORKER_GONE
     assert reply.error.reason == "the site's worker ended in the middle of the message"
+    assert site.noted == [("evaluate", 0, 0, reply.error.reason)]  # as it could not do it itself
     before.wait(PATIENCE)  # its last thread, which may still listen
     assert site.path.is_socket()  # it had no time to clear up
     assert site.worker() != before

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import EOS, random_samples, sample, tiny_language_model
 
-from fedhds.losses import response_losses
+from fedhds.losses import predicted, response_losses
 from fedhds.models import adapter_arrays
 from fedhds.rng import generator
 from fedhds.tuning.local import TuningOptions, TuningResult, tune
@@ -84,7 +84,9 @@ def test_an_integer_weight_counts_as_copies(samples):
 
 def test_a_weight_of_zero_leaves_a_sample_out(samples):
     weights = np.float32([0, 1])
-    zero = trained(samples[:2], weights=weights, optimizer="sgd", batch_size=2)
+    settings = {"weights": weights, "optimizer": "sgd", "batch_size": 2}
+    result, zero = run(tiny_language_model(), samples[:2], **settings)
+    assert result.samples == 1
     alone = trained(samples[1:2], weights=np.float32([1]), optimizer="sgd")
     close(zero, alone, atol=1e-6)
 
@@ -131,6 +133,27 @@ def test_touches_no_global_random_state(model, samples):
 def test_counts_steps_and_passes(model, samples, options, steps, passes):
     result, _ = run(model, samples, **options)
     assert (result.steps, result.passes, result.skipped) == (steps, passes, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "distinct"),
+    [
+        ({"epochs": 3}, 7),
+        ({"steps": 1}, 1),
+        ({"steps": 2, "batch_size": 2}, 4),
+        ({"steps": 30}, 7),
+    ],
+)
+def test_counts_the_samples_that_it_learnt_from(model, samples, options, distinct):
+    result, _ = run(model, samples, **options)
+    assert result.samples == distinct
+
+
+def test_a_sample_without_anything_to_predict_is_not_learnt_from(model, samples):
+    mute = Sample(samples[0].example, (), samples[0].response[:1])
+    assert predicted(mute) == 0
+    result, _ = run(model, [mute, samples[1]], batch_size=2)
+    assert (result.steps, result.samples) == (1, 1)
 
 
 def test_every_epoch_is_shuffled_anew(model, samples, monkeypatch):
@@ -186,7 +209,7 @@ def test_a_loss_that_is_not_finite_is_skipped(model, samples, monkeypatch):
 
     monkeypatch.setattr("fedhds.tuning.local.response_losses", spoiled)
     result, arrays = run(model, samples)
-    assert (result.steps, result.passes, result.skipped) == (6, 7, 1)
+    assert (result.steps, result.passes, result.skipped, result.samples) == (6, 7, 1, 6)
     assert np.isfinite(result.loss)
     assert all(np.isfinite(array).all() for array in arrays.values())
 

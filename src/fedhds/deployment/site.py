@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,12 @@ def open_site(context: Any, run: int) -> Site:
             kept / "coreset.jsonl",
             Silent(),
         )
-        secret = _secret(kept.parent / "secret")
-        return replace(site, handshake=partial(digests, experiment), noise_seed=secret)
+        site = replace(site, handshake=partial(digests, experiment))
+        if not site.method.noise:
+            return site
+        # of another method or other data the noise must be another: it would cancel out
+        drawn_for = _secret(kept.parent / "secret"), terms.config, experiment.data.fingerprint
+        return replace(site, noise_seed=int.from_bytes(sha256(repr(drawn_for).encode()).digest()))
 
 
 def open_guard(context: Any, run: int) -> Guard:
@@ -121,6 +126,9 @@ def open_guard(context: Any, run: int) -> Guard:
             terms = _terms(context)
     except BadMessage as error:
         return ClosedGuard(str(error), ledger)
+    except Exception as error:  # whatever it is, its reply is in the ledger, too
+        log.exception("policy and experiment cannot be put together")
+        return ClosedGuard(type(error).__name__, ledger)
     return PolicyGuard(terms.policy, terms.asked, ledger)
 
 
@@ -212,12 +220,9 @@ def site_config(served: Mapping[str, Any], settings: NodeConfig) -> Config:
     """
     taken: dict[str, Any] = {key: served[key] for key in WHOLE if key in served}
     for section, keys in SERVED.items():
-        given = served.get(section) or {}
-        if not isinstance(given, Mapping):
-            raise UserError(f"the server's experiment: {section} is no section")
+        given = _section(served, section)
         taken[section] = {key: given[key] for key in keys if key in given}
-    selection = taken.get("selection") or {}
-    taken["selection"] = {**selection, "knowledge": settings.knowledge}
+    taken["selection"] = {**_section(served, "selection"), "knowledge": settings.knowledge}
     taken["federation"] |= {"engine": "deployment"}
     taken["data"] |= {
         "train": settings.data,
@@ -232,3 +237,10 @@ def site_config(served: Mapping[str, Any], settings: NodeConfig) -> Config:
         "threads": settings.threads,
     }
     return configuration.parse(taken)
+
+
+def _section(served: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    given = served.get(name) or {}
+    if not isinstance(given, Mapping):
+        raise UserError(f"the server's experiment: {name} is no section")
+    return given

@@ -94,7 +94,7 @@ def _follow(flower: _Flower, number: str, events: EventReader, progress: Progres
     """Pass on what the ServerApp tells until it ends, or is gone without a word."""
     process, asked = None, time.monotonic()
     while True:
-        gone = process is not None and not psutil.pid_exists(process)
+        gone = process is not None and not _works(process)
         if process is None and time.monotonic() - asked > BETWEEN_QUESTIONS:
             gone, asked = flower.is_over(number), time.monotonic()
         for event, text, facts in events.new():  # after the look: its last word may be there now
@@ -108,6 +108,14 @@ def _follow(flower: _Flower, number: str, events: EventReader, progress: Progres
         if gone:
             raise RunFailed("the server's process is gone, or its SuperLink; --resume goes on")
         time.sleep(BETWEEN_LOOKS)
+
+
+def _works(process: int) -> bool:
+    """Tell whether a process is there and no zombie: Flower may not look at those it started."""
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _end(status: int, sentence: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from fedhds.federation.messages import (
     HANDSHAKE,
     HELLO,
     KINDS,
+    NOT_KEPT,
     QUOTA,
     REFUSED,
     SELECT,
@@ -67,8 +69,8 @@ class Site:
     """One client: its data, its models, its settings and its disk.
 
     ``adapter_schema`` is what the codec makes of the model's adapter, ``handshake`` makes the
-    digests that a server's must equal, where one is not this process. ``noise_seed`` is what noise
-    is drawn by that the server must not know. ``guard`` keeps the site's policy.
+    digests that a server's must equal, where one is not this process. ``noise_seed`` is what a
+    method is drawn by that adds noise which the server must not know. ``guard`` keeps the site's policy.
     """
 
     client: int
@@ -152,7 +154,7 @@ def _answering(
             guard.keep(outcome, kind, round, time.perf_counter() - started)
         except Exception:
             log.exception("what leaves cannot be written down, so it does not leave")
-            outcome = "the site cannot write down what leaves it, so nothing does"
+            outcome = NOT_KEPT
         return Message(_or_error(outcome), reply_to=message)
 
     return answer
@@ -203,20 +205,35 @@ def _select(site: Site, content: Content) -> Content:
     """Play the client's half of one exchange and keep its memory."""
     started = time.perf_counter()
     round, step = int(content.facts["round"]), int(content.facts["step"])
-    _adopt_adapter(site, content, round)
+    adapter = _adopt_adapter(site, content, round)
     if ADAPTER in content.arrays:  # it is sent once a round
         site.adapters.keep(round, content.arrays[ADAPTER])
     measured = _MeasuredSignals(site)
-    secret = site.noise_seed if site.method.noise else None
-    seed = site.seed if secret is None else secret
+    received = content.arrays.get(SELECTION, {})
+    kept = site.store.before("memory", round, step) or {}
+    secret = site.noise_seed
+    seed = site.seed if secret is None else _seed_of(secret, adapter, received, kept)
     summary, memory = site.method.steps[step].client(
         Signals(len(site.data.train), measured),
-        content.arrays.get(SELECTION, {}),
-        site.store.before("memory", round, step) or {},
+        received,
+        kept,
         generator(seed, f"select-{step}", site.client, round),
     )
     site.store.save("memory", round, step, memory)
     return Content(measured.facts(started), {SELECTION: summary})
+
+
+def _seed_of(secret: int, *given: Arrays) -> int:
+    """Return what noise is drawn by: the same for the same question, and for no other.
+
+    What is said twice with the same noise tells its difference without any.
+    """
+    digest = sha256(str(secret).encode())
+    for arrays in given:
+        for name, array in sorted(arrays.items()):
+            digest.update(repr((name, str(array.dtype), array.shape)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return int.from_bytes(digest.digest())
 
 
 def _train(site: Site, content: Content) -> Content:

@@ -134,7 +134,7 @@ class Clients:
                     raise RunFailed(f"a site does not fit: {reason} (one of {self._absent(sites)})")
                 self._greeted.discard(node)  # it is asked again
             if time.monotonic() > given_up:
-                why = "".join(f" ({reason})" for reason in self.refusals.values())
+                why = "".join(f" ({each})" for each in dict.fromkeys(self.refusals.values()))
                 raise RunFailed(f"not all sites are there: {self._absent(sites)} missing{why}")
             time.sleep(BETWEEN_LOOKS)
         self._check_any()

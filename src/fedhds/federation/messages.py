@@ -51,6 +51,9 @@ FAILED, REFUSED, WORKER_GONE, NOT_SENT = 100, 101, 103, 104
 """Our codes of error replies; Flower's own are below. The client failed, or the message was wrong;
 the site's policy does not allow it; the site's worker ended in the middle; it was never sent."""
 
+NOT_KEPT = "the site cannot write down what leaves it, so nothing does"
+"""What a site says where its ledger cannot be written."""
+
 COUNT_LIMIT = 2**31
 """No fact is as large as this; products of two counts stay within 64 bits."""
 

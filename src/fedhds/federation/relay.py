@@ -20,7 +20,7 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp as ClientApp  # for those who may not import flwr
 
 from fedhds.federation.frames import receive_frame, send_frame
-from fedhds.federation.messages import FAILED, KINDS, WORKER_GONE, register, told
+from fedhds.federation.messages import FAILED, KINDS, NOT_KEPT, WORKER_GONE, register, told
 from fedhds.federation.worker import packed, socket_path, unpacked
 
 SUPERNODE = "FEDHDS_SUPERNODE"
@@ -70,7 +70,11 @@ def relay_app(experiment: str, worker: str, own: Callable[[], ClientApp], note: 
             log.exception("a message was not answered")
             error = Error(FAILED, type(raised).__name__)
         run, round = (told(message.content, name) for name in ("run", "round"))
-        note(context.node_config, message.metadata.message_type, run, round, str(error.reason))
+        try:
+            note(context.node_config, message.metadata.message_type, run, round, str(error.reason))
+        except Exception:
+            log.exception("what leaves cannot be written down, so it does not leave")
+            error = Error(FAILED, NOT_KEPT)
         return Message(error, reply_to=message)
 
     for kind in KINDS:

@@ -126,7 +126,7 @@ def tune(
             if math.isfinite(summed) and norm.isfinite():
                 optimizer.step()
                 loss, seen, steps = loss + summed, seen + int(tokens[step].sum()), steps + 1
-                learnt.update(step[weights[step] > 0].tolist())
+                learnt.update(step[weights[step] * tokens[step] > 0].tolist())
             else:
                 skipped += 1
     return TuningResult(loss / seen if seen else 0.0, steps, passes, skipped, len(learnt))
