@@ -89,7 +89,13 @@ def client_app(folder, policy, config, opened=None, north=TuningOptions()):  # n
 
 
 def play_run(
-    folder, policy, selection=None, rounds=1, opened=None, north=TuningOptions(), **settings  # noqa: B008
+    folder,
+    policy,
+    selection=None,
+    rounds=1,
+    opened=None,
+    north=TuningOptions(),
+    **settings,  # noqa: B008
 ):
     """Play rounds with all three clients; return their records and the engine."""
     config = parse({"selection": selection or {"method": "full"}, **settings})
