@@ -470,6 +470,10 @@ def test_random_needs_a_budget():
             ["federation.client_cpus=2"],
             "federation.client_cpus is not used: it is of federation.engine 'simulation'",
         ),
+        (
+            ["federation.sites=[north]"],
+            "federation.sites is not used: it is of federation.engine 'deployment'",
+        ),
     ],
 )
 def test_key_of_another_method_is_only_noticed(overrides, notice):

@@ -12,6 +12,12 @@ from fedhds.config.sections import (
     method_name,
 )
 
+OF_ENGINE = {
+    "simulation": ("client_cpus", "client_gpus"),
+    "deployment": ("sites", "wait", "superlink", "certificate"),
+}
+"""The keys of ``federation`` that one engine alone reads."""
+
 
 def notices(config: Config) -> list[str]:
     """Tell of keys that are set but not used, and of a method that is not private."""
@@ -37,12 +43,14 @@ def notices(config: Config) -> list[str]:
             "sample leave the clients"
         )
     told += _unread(config)
-    if config.federation.engine == "in-process":
-        told += [
-            f"federation.{key} is not used: it is of federation.engine 'simulation'"
-            for key in ("client_cpus", "client_gpus")
-            if getattr(config.federation, key) != FederationConfig.model_fields[key].default
-        ]
+    federation = config.federation
+    told += [
+        f"federation.{key} is not used: it is of federation.engine '{engine}'"
+        for engine, keys in OF_ENGINE.items()
+        for key in keys
+        if engine != federation.engine
+        and getattr(federation, key) != FederationConfig.model_fields[key].default
+    ]
     evaluation = config.evaluation
     if evaluation.patience is not None and not (evaluation.every and evaluation.validation):
         told.append(
