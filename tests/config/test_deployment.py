@@ -40,7 +40,10 @@ def test_the_server_needs_no_training_data():
             {"federation": {"sites": ["a b"]}},
             "federation.sites: 'a b' is not of at most 64 letters",
         ),
-        ({"federation": {"deadline": None}}, "federation.engine 'deployment' needs federation.dead"),
+        (
+            {"federation": {"deadline": None}},
+            "federation.engine 'deployment' needs federation.dead",
+        ),
         ({"federation": {"wait": 0}}, "federation.wait should be greater than 0"),
         (
             {"selection": {"method": "coreset-cent", "share": 0.1}},

@@ -116,7 +116,7 @@ def test_facts_outside_the_table_are_refused(facts, complaint):
 @pytest.mark.parametrize("kind", [SELECT, TRAIN, EVALUATE])
 @pytest.mark.parametrize("round", [10**6, -1, 1.0])
 def test_a_round_is_a_small_whole_number(kind, round):
-    facts = {name: 0 for name in KINDS[kind].down.facts}
+    facts = dict.fromkeys(KINDS[kind].down.facts, 0)
     read_facts(RecordDict({FACTS: MetricRecord(facts | {"round": 10**6 - 1})}), KINDS[kind].down)
     with pytest.raises(BadMessage, match="the fact 'round' is"):
         read_facts(RecordDict({FACTS: MetricRecord(facts | {"round": round})}), KINDS[kind].down)

@@ -27,9 +27,7 @@ def describe(tmp_path):
     """Ask a site to describe its groups; return their centroids."""
     model = tiny_language_model()
     train = tuple(random_samples(12, seed=1))
-    readers = {
-        name: Reader(model, train, 4, False, Silent()) for name, _ in LOUD.reads().values()
-    }
+    readers = {name: Reader(model, train, 4, False, Silent()) for name, _ in LOUD.reads().values()}
     own = 1, ClientData("c", train, ()), model, readers, LOUD, TuningOptions(), 4, 4, 0
     kept = ClientStore(tmp_path / "memory"), RoundAdapter(tmp_path / "adapter")
     schema = Float32().schema(adapter_arrays(model))
