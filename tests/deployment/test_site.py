@@ -209,7 +209,7 @@ def test_what_is_broken_lets_nothing_in_and_that_is_written_down(context, tmp_pa
 def test_what_nobody_thought_of_lets_nothing_in_and_is_written_down(context, monkeypatch, tmp_path):
     del context.run_config[EXPERIMENT_KEY]
     guard = open_guard(context, RUN)
-    with pytest.raises(BadMessage, match="^KeyError$"):
+    with pytest.raises(BadMessage, match=r"^KeyError$"):
         guard.admit({}, 1, 0.0)
     assert guard.ledger.path.parent == tmp_path / "state" / f"run-{RUN}"
 

@@ -36,6 +36,7 @@ from fedhds.tuning.options import TuningOptions
 from fedhds.types import ClientData, RunFailed, SelectionMethod, Silent
 
 SIZES = (6, 8, 10)
+EPOCH = TuningOptions()
 NORTH = Policy("north")
 """The policy of client 1, a careful site's but for what a test allows or forbids."""
 
@@ -61,7 +62,7 @@ def node_of(client):
     return FIRST_CLIENT_NODE + client
 
 
-def client_app(folder, policy, config, opened=None, north=TuningOptions()):  # noqa: B008
+def client_app(folder, policy, config, opened=None, north=EPOCH):
     """Build the ClientApp of three clients, of which client 1 has a policy and a ledger."""
     model, method = tiny_language_model(), config.selection_method
 
@@ -94,8 +95,13 @@ def play_run(
     selection=None,
     rounds=1,
     opened=None,
+<<<<<<< HEAD
     north=TuningOptions(),
     **settings,  # noqa: B008
+=======
+    north=EPOCH,
+    **settings,
+>>>>>>> fix
 ):
     """Play rounds with all three clients; return their records and the engine."""
     config = parse({"selection": selection or {"method": "full"}, **settings})

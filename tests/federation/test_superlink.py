@@ -11,7 +11,13 @@ from flwr.proto.fleet_pb2 import RegisterNodeFleetRequest
 from flwr.superlink import extensions
 from flwr.superlink.main import create_app
 
-from fedhds.federation.superlink import OperatorIsLocal, is_allowed, run_superlink
+from fedhds.federation.superlink import (
+    OTHER_DOORS,
+    RELAYED,
+    OperatorIsLocal,
+    is_allowed,
+    run_superlink,
+)
 
 LOCAL = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"]
 FOREIGN = [
@@ -57,6 +63,17 @@ def test_a_request_that_is_not_allowed_is_answered_403(client):
     assert sent[1] == {"type": "http.response.body", "body": b"only this machine may ask that"}
 
 
+@pytest.mark.parametrize("header", [*RELAYED, b"X-Forwarded-For", b"Forwarded"])
+def test_who_is_relayed_by_this_machine_is_not_of_it(header):
+    scope = {"type": "http", "path": "/v1/control/x", "client": ("127.0.0.1", 4000)}
+    sent, passed = answers(scope | {"headers": [(b"host", b"h"), (header, b"127.0.0.1")]})
+    assert (sent[0]["status"], passed) == (403, False)
+    assert answers(scope | {"headers": [(b"host", b"h")]}) == ([], True)
+    # sites may come by whatever way: Flower asks them who they are
+    fleet = scope | {"path": "/v1/fleet/x", "headers": [(header, b"10.0.0.5")]}
+    assert answers(fleet) == ([], True)
+
+
 def test_a_websocket_that_is_not_allowed_is_never_opened():
     scope = {"type": "websocket", "path": "/v1/control/x", "client": ("10.0.0.5", 4000)}
     assert answers(scope) == ([{"type": "websocket.close"}], False)
@@ -75,6 +92,9 @@ def superlink():
         patch.setenv("PATH", "/others")
         patch.setenv("FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION", "as it was")
         patch.delenv("FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION")
+        patch.setenv("FORWARDED_ALLOW_IPS", "*")
+        for name in OTHER_DOORS:
+            patch.setenv(name, "0.0.0.0:9")
         patch.setattr(sys, "argv", [])
         patch.setattr(extensions, "get_middleware", extensions.get_middleware)
         flower = importlib.import_module("flwr.superlink.cli.flower_superlink")
@@ -112,8 +132,10 @@ def test_who_is_a_site_is_flowers_to_say_from_everywhere(superlink, address):
     )
 
 
-def test_flower_finds_its_programs_and_installs_nothing(superlink):
+def test_flower_finds_its_programs_installs_nothing_and_opens_no_other_door(superlink):
     _, environment, arguments = superlink
     assert environment["PATH"] == f"{os.path.dirname(sys.executable)}{os.pathsep}/others"
     assert environment["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] == "1"
+    assert environment["FORWARDED_ALLOW_IPS"] == ""  # nobody says himself from where he asks
+    assert not set(OTHER_DOORS) & set(environment)
     assert arguments == ["flower-superlink", "--insecure", "--port", "9"]

@@ -85,7 +85,7 @@ def test_an_integer_weight_counts_as_copies(samples):
 def test_a_weight_of_zero_leaves_a_sample_out(samples):
     weights = np.float32([0, 1])
     settings = {"weights": weights, "optimizer": "sgd", "batch_size": 2}
-    result, zero = run(tiny_language_model(), samples[:2], **settings)
+    result, zero = run(tiny_language_model("llama", 0.0), samples[:2], **settings)
     assert result.samples == 1
     alone = trained(samples[1:2], weights=np.float32([1]), optimizer="sgd")
     close(zero, alone, atol=1e-6)
@@ -150,9 +150,9 @@ def test_counts_the_samples_that_it_learnt_from(model, samples, options, distinc
 
 
 def test_a_sample_without_anything_to_predict_is_not_learnt_from(model, samples):
-    mute = Sample(samples[0].example, (), samples[0].response[:1])
+    mute = dataclasses.replace(samples[0], prompt=(), response=samples[0].response[:1])
     assert predicted(mute) == 0
-    result, _ = run(model, [mute, samples[1]], batch_size=2)
+    result, _ = run(model, [mute, samples[1]], ONES[:2], batch_size=2)
     assert (result.steps, result.samples) == (1, 1)
 
 
