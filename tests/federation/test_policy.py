@@ -95,13 +95,8 @@ def play_run(
     selection=None,
     rounds=1,
     opened=None,
-<<<<<<< HEAD
-    north=TuningOptions(),
-    **settings,  # noqa: B008
-=======
     north=EPOCH,
     **settings,
->>>>>>> fix
 ):
     """Play rounds with all three clients; return their records and the engine."""
     config = parse({"selection": selection or {"method": "full"}, **settings})

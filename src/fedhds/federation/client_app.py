@@ -70,11 +70,7 @@ class Site:
 
     ``adapter_schema`` is what the codec makes of the model's adapter, ``handshake`` makes the
     digests that a server's must equal, where one is not this process. ``noise_seed`` is what a
-<<<<<<< HEAD
-    method is drawn by that adds noise which the server must not know. ``guard`` keeps the site's
-=======
     summary with noise is drawn by, which the server must not know. ``guard`` keeps the site's
->>>>>>> fix
     policy.
     """
 
