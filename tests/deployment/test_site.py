@@ -96,6 +96,22 @@ def test_methods_and_their_numbers_are_the_servers_to_say():
     assert (found.federation.sites, found.federation.deadline) == (["south", "north"], 60)
 
 
+@pytest.mark.parametrize(
+    ("section", "theirs"),
+    [
+        ("model", {"dtype": "bfloat16", "quantization": "4bit"}),
+        ("data", {"prompt": "alpaca", "max_length": 99}),
+        ("evaluation", {"max_new_tokens": 3, "batch_size": 2, "validation": 0.5}),
+        ("adapter", {"kind": "lora", "rank": 2}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_how_it_is_done_is_taken_from_the_server(section, theirs):
+    found = getattr(site_config(experiment(**{section: theirs}), own()), section)
+    told = found.model_dump()
+    assert {key: told[key] for key in theirs} == theirs
+
+
 @pytest.mark.parametrize("section", ["model", "data", "federation", "evaluation", "selection"])
 def test_a_section_that_is_none_is_refused(section):
     with pytest.raises(UserError, match=f"the server's experiment: {section} is no section"):

@@ -193,7 +193,7 @@ def _prepare(terms: _Terms) -> Experiment:
 
 
 SERVED = {
-    "model": ("dtype", "proxy_dtype", "trust_remote_code"),
+    "model": ("dtype", "proxy_dtype", "quantization", "trust_remote_code"),
     "data": ("prompt", "max_length"),
     "federation": ("codec", "sites", "deadline"),
     "evaluation": ("max_new_tokens", "batch_size", "validation"),
