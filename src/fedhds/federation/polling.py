@@ -45,7 +45,7 @@ class PollingGrid(Grid):
         ttl: float | None = None,
     ) -> Message:
         """Build a message from the server to a node."""
-        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes that are there now."""
