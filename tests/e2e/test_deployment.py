@@ -107,6 +107,21 @@ class Federation:
         own = f"{script.strip()} --port {free_port()} {' '.join(options)}"
         self.leave_running(name, own, self.server / "sites" / name)
 
+    def start_again(self, name: str) -> None:
+        """Start a site whose SuperNode was killed, until it stays.
+
+        Flower refuses it, and it ends, while Flower still takes the old one for alive.
+        """
+        begun = self.log(name).count("SuperNode ID")
+        self.start_site(name)
+
+        def is_there() -> bool:
+            if self.running[name].poll() is not None:
+                self.start_site(name)
+            return self.log(name).count("SuperNode ID") > begun
+
+        wait_for(is_there, "the site is not let in again", 240)
+
     def kill(self, name: str) -> None:
         """End what was left running, and what Flower started for it, at once."""
         process = self.running.pop(name)
@@ -286,14 +301,15 @@ def test_a_run_outlives_what_happens_to_its_parts(federation, finished):
     federation.kill("south")
     wait_for(lambda: len(rounds()) == 2, "round 2 does not end", 180)
     assert not worker.is_running()
-    federation.start_site("south")
     south = str(SITES.index("south"))
     assert list(rounds()[1]["failed"]) == [south]
     # the SuperLink dies, and Flower's run with it
     federation.kill("superlink")
     assert federation.running.pop("run").wait(120) == 1
     assert "--resume goes on" in federation.log("run")
+    # both come back, and the run goes on with all three
     federation.start_superlink()
+    federation.start_again("south")
     federation.carry_out(f"{command} --resume", federation.server)
     summary = read_json(out / "summary.json")
     assert summary["rounds"] == 4
