@@ -285,7 +285,7 @@ def test_nobody_gets_in_who_does_not_know_the_server(federation):
 
 def test_a_run_outlives_what_happens_to_its_parts(federation, finished):
     out = federation.server / "runs" / "hard"
-    changes = ("selection.method=random", "federation.rounds=4", "federation.deadline=40")
+    changes = ("selection.method=random", "federation.rounds=4", "federation.deadline=60")
     options = " ".join(f"--set {change}" for change in changes)
     command = f"fedhds run experiment.yaml --out runs/hard {options}"
 
