@@ -57,7 +57,6 @@ class Federation:
         self.environment = os.environ | {
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
-            "FEDHDS_STATE": str(folder / "state"),
             "FEDHDS_CACHE": str(folder / "cache"),
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
             "OMP_NUM_THREADS": "1",

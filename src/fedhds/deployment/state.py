@@ -10,7 +10,9 @@ from fedhds.federation.ledger import Ledger, error_entry
 
 
 def state_folder(node_config: Mapping[str, Any], run: int) -> Path:
-    """Say where a site keeps what outlives its processes of a run, and nobody else may read.
+    """Say where a site keeps what outlives its processes of a run.
+
+    The folder above it is made if it is not there, for the site's user alone.
 
     Parameters
     ----------
